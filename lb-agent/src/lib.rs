@@ -1,0 +1,4 @@
+//! The load balancer's agent: configuration and events in, BPF maps out.
+
+pub mod config;
+pub mod netlink;

@@ -1,0 +1,1 @@
+//! Packet headers as they lie on the wire.

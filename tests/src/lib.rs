@@ -1,0 +1,1 @@
+//! Shared parts of the tests: the lab of network namespaces.
