@@ -16,7 +16,7 @@ const RESOLVE_AGAIN: [Duration; 4] = [
 ];
 /// Shortest time between two checks of a stale neighbour. The kernel takes five seconds
 /// (`delay_first_probe_time`) and its probes to decide.
-const VERIFY_AGAIN: Duration = Duration::from_secs(10);
+const VERIFY_AGAIN: Duration = Duration::from_secs(5);
 /// How many neighbours are asked about at a time.
 const BATCH: usize = 64;
 /// How many neighbours are kept warm because the data plane met them. When another one comes, the
