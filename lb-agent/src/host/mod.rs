@@ -12,7 +12,7 @@ pub use bpffs::{BPFFS, mount_bpffs};
 pub use features::keep_vlan_tags;
 pub use forwarding::forward_on_loopback;
 pub use instance::{Instance, InstanceError};
-pub use memlock::unlimit_locked_memory;
+pub use memlock::raise_locked_memory_limit;
 
 use std::io;
 

@@ -32,6 +32,8 @@ pub(crate) struct Lab {
     pub(crate) far: Handle,
     pub(crate) near_index: u32,
     pub(crate) far_index: u32,
+    near_namespace: File,
+    far_namespace: File,
 }
 
 /// Runs a test in a network namespace of its own.
@@ -82,6 +84,8 @@ impl Lab {
             far_index: index(&far, FAR).await,
             near,
             far,
+            near_namespace,
+            far_namespace,
         };
         set_mac(&lab.near, lab.near_index, NEAR_MAC).await;
         set_mac(&lab.far, lab.far_index, FAR_MAC).await;
@@ -95,6 +99,14 @@ impl Lab {
         add_address(&lab.far, lab.far_index, FAR_V4.into(), 24).await;
         add_address(&lab.far, lab.far_index, FAR_V6.into(), 64).await;
         lab
+    }
+
+    /// Does something in the far namespace.
+    pub(crate) fn at_far<T>(&self, action: impl FnOnce() -> T) -> T {
+        setns(&self.far_namespace, CloneFlags::CLONE_NEWNET).unwrap();
+        let result = action();
+        setns(&self.near_namespace, CloneFlags::CLONE_NEWNET).unwrap();
+        result
     }
 }
 
