@@ -79,8 +79,9 @@ impl Resolver {
 
     /// Follows these addresses from now on, and no others.
     pub fn want(&mut self, addresses: BTreeSet<IpAddr>) {
-        self.table.want(addresses);
-        self.ask_at = self.table.has_unasked().then(Instant::now);
+        if self.table.want(addresses) {
+            self.ask_at = Some(Instant::now());
+        }
     }
 
     /// What is known about the wanted addresses. One that the kernel hasn't been asked about yet

@@ -43,8 +43,8 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Follows these addresses from now on, and no others.
-    pub(super) fn want(&mut self, wanted: BTreeSet<IpAddr>) {
+    /// Follows these addresses from now on, and no others. Returns whether some are new.
+    pub(super) fn want(&mut self, wanted: BTreeSet<IpAddr>) -> bool {
         let dropped: Vec<IpAddr> = self.wanted.difference(&wanted).copied().collect();
         for address in dropped {
             self.unasked.remove(&address);
@@ -54,8 +54,11 @@ impl Table {
                 self.leave(&route, address);
             }
         }
-        self.unasked.extend(wanted.difference(&self.wanted));
+        let new: Vec<IpAddr> = wanted.difference(&self.wanted).copied().collect();
+        let some_new = !new.is_empty();
+        self.unasked.extend(new);
         self.wanted = wanted;
+        some_new
     }
 
     /// Takes in what the kernel said has changed.
