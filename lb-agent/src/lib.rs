@@ -1,4 +1,5 @@
 //! The load balancer's agent: configuration and events in, BPF maps out.
 
 pub mod config;
+pub mod host;
 pub mod netlink;
