@@ -1,4 +1,6 @@
 //! The load balancer's agent: configuration and events in, BPF maps out.
 
+pub mod api;
 pub mod config;
 pub mod netlink;
+pub mod state;
