@@ -101,7 +101,9 @@ impl From<ChangeError> for Refusal {
 }
 
 /// A request, to be run by the core; dropping it refuses it with [`Refusal::Stopping`].
-pub struct Call(Box<dyn FnOnce(&mut dyn Control) + Send>);
+pub struct Call(Box<Request>);
+
+type Request = dyn FnOnce(&mut dyn Control) + Send;
 
 impl Call {
     /// Runs the request and answers it.
