@@ -291,7 +291,7 @@ pub struct Connection {
 pub struct ReasonCount {
     /// Its stable name.
     pub reason: String,
-    /// `forwarded`, `passed`, `dropped` or `answered`.
+    /// What became of the packets: [`word`](crate::reason::Outcome::word) of an outcome.
     pub outcome: String,
     /// The reason in words.
     pub words: String,

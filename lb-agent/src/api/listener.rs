@@ -1,12 +1,16 @@
+use nix::sys::stat::{Mode, fchmod};
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
 /// Who may speak to the agent: its user and its group.
 const MODE: u32 = 0o660;
+
+/// Connections that wait to be accepted; more are refused.
+const BACKLOG: u32 = 128;
 
 /// The socket on which the agent listens. Its file is removed when this is dropped.
 #[derive(Debug)]
@@ -60,18 +64,20 @@ impl Listener {
         })?;
         refuse_live(&path).await?;
 
-        // Under another name until its mode is set: nobody else gets in between.
-        let new = folder.join(format!(".{}.socket", std::process::id()));
-        remove(&new).map_err(failed("remove", &new))?;
-        let socket = UnixListener::bind(&new).map_err(failed("listen on", &path))?;
-        fs::set_permissions(&new, Permissions::from_mode(MODE))
-            .and_then(|()| fs::rename(&new, &path))
-            .and_then(|()| identity(&path))
+        remove(&path).map_err(failed("remove", &path))?;
+        let socket = UnixSocket::new_stream().map_err(failed("listen on", &path))?;
+        // The file gets the socket's mode without the bits of the umask: nobody else gets in
+        // between.
+        fchmod(&socket, Mode::from_bits_truncate(MODE))
+            .map_err(|error| failed("listen on", &path)(error.into()))?;
+        socket.bind(&path).map_err(failed("listen on", &path))?;
+        fs::set_permissions(&path, Permissions::from_mode(MODE))
+            .and_then(|()| Ok((identity(&path)?, socket.listen(BACKLOG)?)))
             .map_err(|source| {
-                let _ = fs::remove_file(&new);
+                let _ = fs::remove_file(&path);
                 failed("listen on", &path)(source)
             })
-            .map(|file| Self { socket, path, file })
+            .map(|(file, socket)| Self { socket, path, file })
     }
 
     pub(super) async fn accept(&self) -> io::Result<UnixStream> {
@@ -102,14 +108,7 @@ async fn refuse_live(path: &Path) -> Result<(), BindError> {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Err(BindError::InUse(path.to_owned()))
         }
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
-            ) =>
-        {
-            Ok(())
-        }
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         Err(error) => Err(failed("ask who listens on", path)(error)),
     }
 }

@@ -22,7 +22,7 @@ pub struct Override {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
     /// Takes no new connections, whatever its weight.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drained: bool,
 }
 
