@@ -109,8 +109,16 @@ async fn a_core_that_hangs_or_is_gone_is_reported() {
 
 #[tokio::test]
 async fn stopping_answers_what_is_under_way_and_removes_the_socket() {
+    // Nothing ends because its time is up.
+    let long = Duration::from_secs(60);
+    let limits = Limits {
+        header: long,
+        answer: long,
+        stop: long,
+        ..Limits::default()
+    };
     let (handle, mut calls) = channel();
-    let server = Server::in_front_of(handle, Limits::default()).await;
+    let server = Server::in_front_of(handle, limits).await;
     let idle = server.connect().await;
     let mut stream = server.connect().await;
     stream
