@@ -1,5 +1,7 @@
 //! The load balancer's agent: configuration and events in, BPF maps out.
 
+pub mod api;
 pub mod config;
 pub mod host;
 pub mod netlink;
+pub mod state;
