@@ -1,1 +1,3 @@
-//! Shared parts of the tests: the lab of network namespaces.
+//! Shared parts of the tests and of the demo: the lab of network namespaces.
+
+pub mod lab;
