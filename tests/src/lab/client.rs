@@ -61,20 +61,22 @@ impl Client {
     /// Opens a TCP connection.
     pub fn tcp(&self, server: impl Into<SocketAddr>) -> io::Result<TcpStream> {
         let server = server.into();
-        let stream: TcpStream = self.host.run(|| {
+        let connect = || {
             let socket = self.socket(server, Type::STREAM)?;
             socket.connect_timeout(&server.into(), self.timeout)?;
-            io::Result::Ok(socket.into())
-        })?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+            socket.set_tcp_nodelay(true)?;
+            Ok(socket.into())
+        };
+        self.host
+            .run(connect)
+            .map_err(|error| about(error, "connecting to", server))
     }
 
     /// Opens an HTTP connection, for any number of requests.
     pub fn connect(&self, server: impl Into<SocketAddr>) -> io::Result<Connection> {
-        Ok(Connection {
-            stream: BufReader::new(self.tcp(server)?),
-        })
+        let server = server.into();
+        let stream = BufReader::new(self.tcp(server)?);
+        Ok(Connection { server, stream })
     }
 
     /// Asks for `path` over a connection of its own.
@@ -133,20 +135,23 @@ impl Client {
     /// A UDP socket connected to `server`.
     pub fn udp(&self, server: impl Into<SocketAddr>) -> io::Result<UdpSocket> {
         let server = server.into();
-        self.host.run(|| {
+        let connect = || {
             let socket = self.socket(server, Type::DGRAM)?;
             socket.connect(&server.into())?;
             Ok(socket.into())
-        })
+        };
+        self.host
+            .run(connect)
+            .map_err(|error| about(error, "UDP to", server))
     }
 
     /// Sends one datagram from a port of its own and waits for the answer.
     pub fn udp_ask(&self, server: impl Into<SocketAddr>, payload: &[u8]) -> io::Result<Vec<u8>> {
+        let server = server.into();
         let socket = self.udp(server)?;
-        socket.send(payload)?;
         let mut answer = vec![0; 1 << 16];
-        let length = socket.recv(&mut answer)?;
-        answer.truncate(length);
+        let asked = socket.send(payload).and_then(|_| socket.recv(&mut answer));
+        answer.truncate(asked.map_err(|error| about(error, "asking UDP", server))?);
         Ok(answer)
     }
 
@@ -222,6 +227,7 @@ impl Client {
 
 /// An HTTP connection that stays open between requests.
 pub struct Connection {
+    server: SocketAddr,
     stream: BufReader<TcpStream>,
 }
 
@@ -259,8 +265,9 @@ impl Connection {
         )
         .into_bytes();
         request.extend(body);
-        self.stream.get_mut().write_all(&request)?;
-        self.reply()
+        let sent = self.stream.get_mut().write_all(&request);
+        let reply = sent.and_then(|()| self.reply());
+        reply.map_err(|error| about(error, &format!("{method} {path} of"), self.server))
     }
 
     fn reply(&mut self) -> io::Result<Reply> {
@@ -312,6 +319,16 @@ impl Reply {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
+}
+
+/// The error with the place where it happened.
+fn about(error: io::Error, what: &str, server: SocketAddr) -> io::Error {
+    // A socket's timeout shows as the error of a read that would block.
+    let (kind, text) = match error.kind() {
+        io::ErrorKind::WouldBlock => (io::ErrorKind::TimedOut, "no answer in time".to_owned()),
+        kind => (kind, error.to_string()),
+    };
+    io::Error::new(kind, format!("{what} {server}: {text}"))
 }
 
 fn wrong(what: impl std::fmt::Display) -> io::Error {

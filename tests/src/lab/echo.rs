@@ -115,6 +115,10 @@ fn answer(
     let source = [ControlMessage::Ipv6PacketInfo(&asked)];
     match sendmsg(fd, &reply, &source, MsgFlags::empty(), from.as_ref()) {
         // An answer that can't be sent is lost, as any datagram may be.
-        Ok(_) | Err(_) => Ok(()),
+        Err(e) => {
+            eprintln!("SEND {e} {asked:?} {from:?}");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
     }
 }

@@ -73,7 +73,8 @@ impl Host {
             runtime.block_on(async {
                 let (connection, handle, _) = rtnetlink::new_connection()?;
                 tokio::spawn(connection);
-                anyhow::Ok(requests(handle).await?)
+                // The last handle takes the connection with it, answers under way included.
+                anyhow::Ok(requests(handle.clone()).await?)
             })
         });
         answer.with_context(|| format!("host {}", self.name()))

@@ -1,7 +1,8 @@
 //! Links between hosts, and what is configured on them.
 
+use std::fs::read_to_string;
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -175,7 +176,15 @@ impl Link {
             }
             add.execute()
         })
-        .with_context(|| format!("address {address} on {self}"))
+        .with_context(|| format!("address {address} on {self}"))?;
+        if let IpAddr::V6(v6) = network.addr() {
+            wait_until(
+                SOON,
+                &format!("{v6} answering neighbours on {self}"),
+                || self.listens(v6),
+            )?;
+        }
+        Ok(self)
     }
 
     /// Removes an address ("192.0.2.1").
@@ -278,6 +287,19 @@ impl Link {
             Ok(())
         })
         .with_context(|| format!("flushing the neighbours of {self}"))
+    }
+
+    /// Whether neighbours that ask for the address are heard. The kernel joins the group for that
+    /// (RFC 4291, 2.7.1) a little after it has taken the address.
+    fn listens(&self, address: Ipv6Addr) -> bool {
+        let [.., a, b, c] = address.octets();
+        let group = format!("ff0200000000000000000001ff{a:02x}{b:02x}{c:02x}");
+        let groups = self
+            .host
+            .run(|| read_to_string("/proc/thread-self/net/igmp6"));
+        let joined =
+            |line: &str| line.contains(&group) && line.contains(&format!(" {} ", self.name));
+        self.name == "lo" || groups.is_ok_and(|groups| groups.lines().any(joined))
     }
 
     /// Whether frames can pass: both ends are up and connected.
