@@ -51,6 +51,27 @@ fn server_addresses() -> [IpAddr; 2] {
     [ip("192.0.2.2"), ip("2001:db8::2")]
 }
 
+/// The source and the destination of a frame's packet.
+fn between(frame: &Frame) -> Option<[IpAddr; 2]> {
+    match frame.parse().ok()?.net? {
+        NetSlice::Ipv4(v4) => {
+            let header = v4.header();
+            Some([
+                header.source_addr().into(),
+                header.destination_addr().into(),
+            ])
+        }
+        NetSlice::Ipv6(v6) => {
+            let header = v6.header();
+            Some([
+                header.source_addr().into(),
+                header.destination_addr().into(),
+            ])
+        }
+        NetSlice::Arp(_) => None,
+    }
+}
+
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -292,11 +313,7 @@ fn the_decapsulator_ends_tunnels() -> Result<()> {
     pair.client_link.inject(&frame)?;
 
     let reply = capture.wait_for(SOON, "the reply to the ping in the tunnel", |frame| {
-        frame.direction == Direction::In
-            && frame.parse().is_ok_and(|packet| match packet.net {
-                Some(NetSlice::Ipv4(v4)) => v4.header().source_addr() == vip,
-                _ => false,
-            })
+        frame.direction == Direction::In && between(frame) == Some([vip, ip("203.0.113.5")])
     })?;
     assert_eq!(reply.verify(), Ok(()));
     assert_eq!(decapsulator.packets(), 1);
@@ -364,18 +381,16 @@ fn vlans_carry_traffic_in_their_tags() -> Result<()> {
         ("198.51.100.2", &[0x88, 0xa8, 0, 200, 0x81, 0, 0, 5]),
         ("2001:db8::2", &[0x88, 0xa8, 0, 200, 0x81, 0, 0, 5]),
     ] {
-        capture.clear();
         client.client().ping(ip(address))?;
         client.client().download((ip(address), 80), 100_000)?;
-        capture.wait_for(SOON, "a frame from the client", |frame| {
-            frame.direction == Direction::In
+        let ours = |frame: &Frame| between(frame).is_some_and(|ends| ends.contains(&ip(address)));
+        capture.wait_for(SOON, "a frame to the server", |frame| {
+            ours(frame) && frame.direction == Direction::In
         })?;
-        // Multicast comes from all of the host's interfaces.
-        for frame in capture
-            .frames()
-            .iter()
-            .filter(|frame| frame.bytes[0] & 1 == 0)
-        {
+        capture.wait_for(SOON, "a frame to the client", |frame| {
+            ours(frame) && frame.direction == Direction::Out
+        })?;
+        for frame in capture.frames().iter().filter(|frame| ours(frame)) {
             assert!(frame.bytes[12..].starts_with(tags), "{frame:02x?}");
             assert_eq!(frame.verify(), Ok(()));
         }

@@ -197,7 +197,7 @@ impl Client {
         };
         self.host.run(|| {
             thread::scope(|scope| {
-                let threads: Vec<_> = (0..CROWD).map(|_| scope.spawn(&one)).collect();
+                let threads: Vec<_> = (0..CROWD).map(|_| scope.spawn(one)).collect();
                 let mut total = Tally::new();
                 for thread in threads {
                     let tally = thread.join().map_err(|_| wrong("a client panicked"))??;
