@@ -66,7 +66,7 @@ fn lab_ended_by(signal: Signal) -> Result<(Vec<PathBuf>, i32)> {
     let folder = tempfile::tempdir()?;
     let report = folder.path().join("report");
     let mut child = Command::new(current_exe()?)
-        .args(["--exact", "nothing_is_left_after_a_signal"])
+        .args(["--exact", "signal::nothing_is_left_after_a_signal"])
         .env(REPORT, &report)
         .stdout(Stdio::null())
         .spawn()?;
