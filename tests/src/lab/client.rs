@@ -1,6 +1,7 @@
 //! Clients: what a host asks of others.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Mutex;
@@ -322,7 +323,7 @@ impl Reply {
 }
 
 /// The error with the place where it happened.
-fn about(error: io::Error, what: &str, server: SocketAddr) -> io::Error {
+pub(super) fn about(error: io::Error, what: &str, server: impl Display) -> io::Error {
     // A socket's timeout shows as the error of a read that would block.
     let (kind, text) = match error.kind() {
         io::ErrorKind::WouldBlock => (io::ErrorKind::TimedOut, "no answer in time".to_owned()),
@@ -331,6 +332,6 @@ fn about(error: io::Error, what: &str, server: SocketAddr) -> io::Error {
     io::Error::new(kind, format!("{what} {server}: {text}"))
 }
 
-fn wrong(what: impl std::fmt::Display) -> io::Error {
+fn wrong(what: impl Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("wrong answer: {what}"))
 }

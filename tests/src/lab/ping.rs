@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use etherparse::checksum::Sum16BitWords;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::client::Client;
+use super::client::{Client, about};
 
 /// Types and codes of the echo request and its reply: ICMP (RFC 792) and ICMPv6 (RFC 4443, 4).
 const ICMP: (u8, u8) = (8, 0);
@@ -18,6 +18,10 @@ const HEADER_BYTES: usize = 8;
 impl Client {
     /// Sends one ICMP echo request and waits for its reply; gives the round-trip time.
     pub fn ping(&self, to: IpAddr) -> io::Result<Duration> {
+        self.try_ping(to).map_err(|error| about(error, "ping", to))
+    }
+
+    fn try_ping(&self, to: IpAddr) -> io::Result<Duration> {
         static SEQUENCE: AtomicU16 = AtomicU16::new(0);
         let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let identifier = (std::process::id() as u16).to_be_bytes();
@@ -43,7 +47,7 @@ impl Client {
                 return Ok(start.elapsed());
             }
         }
-        Err(io::ErrorKind::TimedOut.into())
+        Err(io::ErrorKind::WouldBlock.into())
     }
 
     fn raw_socket(&self, to: SocketAddr) -> io::Result<Socket> {

@@ -178,11 +178,9 @@ impl Link {
         })
         .with_context(|| format!("address {address} on {self}"))?;
         if let IpAddr::V6(v6) = network.addr() {
-            wait_until(
-                SOON,
-                &format!("{v6} answering neighbours on {self}"),
-                || self.listens(v6),
-            )?;
+            wait_until(SOON, &format!("{v6} in use on {self}"), || {
+                self.receives(v6)
+            })?;
         }
         Ok(self)
     }
@@ -289,17 +287,20 @@ impl Link {
         .with_context(|| format!("flushing the neighbours of {self}"))
     }
 
-    /// Whether neighbours that ask for the address are heard. The kernel joins the group for that
-    /// (RFC 4291, 2.7.1) a little after it has taken the address.
-    fn listens(&self, address: Ipv6Addr) -> bool {
-        let [.., a, b, c] = address.octets();
-        let group = format!("ff0200000000000000000001ff{a:02x}{b:02x}{c:02x}");
-        let groups = self
+    /// Whether the host takes packets to the address. The kernel routes them to itself, and joins
+    /// the group in which neighbours ask for it, a little after it has taken the address.
+    fn receives(&self, address: Ipv6Addr) -> bool {
+        const LOCAL: u32 = 1 << 31; // RTF_LOCAL; the prefix may have another route as well
+        let destination = format!("{:032x} 80 ", address.to_bits());
+        let is_local = |route: &str| {
+            let flags = route.split_ascii_whitespace().nth(8);
+            let flags = flags.and_then(|flags| u32::from_str_radix(flags, 16).ok());
+            route.starts_with(&destination) && flags.is_some_and(|flags| flags & LOCAL != 0)
+        };
+        let routes = self
             .host
-            .run(|| read_to_string("/proc/thread-self/net/igmp6"));
-        let joined =
-            |line: &str| line.contains(&group) && line.contains(&format!(" {} ", self.name));
-        self.name == "lo" || groups.is_ok_and(|groups| groups.lines().any(joined))
+            .run(|| read_to_string("/proc/thread-self/net/ipv6_route"));
+        routes.is_ok_and(|routes| routes.lines().any(is_local))
     }
 
     /// Whether frames can pass: both ends are up and connected.
