@@ -1,6 +1,7 @@
 //! What must hold before a change is merged.
 
 use std::convert::Infallible;
+use std::io::IsTerminal;
 
 use anyhow::{Context, Result};
 use cargo_metadata::MetadataCommand;
@@ -12,8 +13,18 @@ use crate::{ebpf, imports, say, test};
 pub(crate) fn run(project: &Project) -> Result<Infallible> {
     require_root("testing")?;
     say::heading("formatting");
-    project::run(project.cargo().args(["fmt", "--all", "--check"]))
-        .context("`cargo fmt` puts it right")?;
+    // rustfmt paints what it shows even when nobody sees colours.
+    let colour = if std::io::stdout().is_terminal() {
+        "auto"
+    } else {
+        "never"
+    };
+    project::run(
+        project
+            .cargo()
+            .args(["fmt", "--all", "--check", "--", "--color", colour]),
+    )
+    .context("`cargo fmt` puts it right")?;
     let toolchain = ebpf::build(project)?;
     say::heading("imports");
     check_imports(project)?;

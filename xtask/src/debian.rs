@@ -10,7 +10,8 @@ use crate::say;
 use crate::toolchain::Toolchain;
 
 const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
-const SYSROOT: &str = "/usr";
+/// Where they install to.
+pub(crate) const SYSROOT: &str = "/usr";
 
 /// Debian's toolchain; installs its packages if they are missing.
 ///

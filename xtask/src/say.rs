@@ -55,6 +55,7 @@ pub(crate) fn quietly(what: &str, command: &mut Command) -> Result<()> {
     command
         .stdout(writer.try_clone().context("sharing a pipe")?)
         .stderr(writer);
+    command.env("RUST_BACKTRACE", "0");
     let mut child = command
         .spawn()
         .with_context(|| format!("starting {}", command.get_program().to_string_lossy()))?;

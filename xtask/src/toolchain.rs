@@ -27,17 +27,25 @@ pub(crate) struct Toolchain {
 }
 
 impl Toolchain {
-    /// The toolchain for the kernel's half, complete. Installs rust-src if it is missing, and
-    /// Debian's packages where that can't be done.
+    /// A toolchain that builds for the kernel. One that is complete is taken as it is; else
+    /// rustup is asked for what is missing, then Debian.
     pub(crate) fn for_bpf(project: &Project) -> Result<Self> {
         if env::var("LB_EBPF_TOOLCHAIN").is_ok_and(|choice| choice == "debian") {
             return debian::toolchain(project);
         }
-        rustup(project).or_else(|why| {
-            say::note(&format!("this toolchain can't build it: {why:#}"));
-            say::note("falling back on Debian's packages");
-            debian::toolchain(project)
-        })
+        let sysroot = project::output(project.command("rustc").args(["--print", "sysroot"]))?;
+        let sysroot = Path::new(sysroot.trim());
+        Self::at(sysroot)
+            .or_else(|_| Self::at(debian::SYSROOT.as_ref()))
+            .or_else(|_| {
+                add_source(project)
+                    .and_then(|()| Self::at(sysroot))
+                    .or_else(|why| {
+                        say::note(&format!("{why:#}"));
+                        say::note("falling back on Debian's packages");
+                        debian::toolchain(project)
+                    })
+            })
     }
 
     /// The toolchain below `sysroot`.
@@ -61,7 +69,10 @@ impl Toolchain {
                 env!("CARGO_PKG_RUST_VERSION")
             );
         }
-        if !has_source(sysroot) {
+        if !sysroot
+            .join("lib/rustlib/src/rust/library/core/Cargo.toml")
+            .exists()
+        {
             bail!("{} has no standard library source", sysroot.display());
         }
         let (major, _) = field("LLVM version")?
@@ -77,40 +88,31 @@ impl Toolchain {
     }
 }
 
-fn rustup(project: &Project) -> Result<Toolchain> {
-    let sysroot = project::output(project.command("rustc").args(["--print", "sysroot"]))?;
-    let sysroot = Path::new(sysroot.trim());
-    if !has_source(sysroot) {
-        // Set by rustup's cargo, and by no other.
-        let name = env::var("RUSTUP_TOOLCHAIN").context("this cargo is not rustup's")?;
-        say::quietly(
-            "rust-src: installing the standard library's source",
-            project
-                .command("rustup")
-                .args(["component", "add", "rust-src", "--toolchain", &name]),
-        )?;
-    }
-    Toolchain::at(sysroot)
-}
-
-fn has_source(sysroot: &Path) -> bool {
-    sysroot
-        .join("lib/rustlib/src/rust/library/core/Cargo.toml")
-        .exists()
+/// Has rustup install the standard library's source.
+fn add_source(project: &Project) -> Result<()> {
+    // Set by rustup's cargo, and by no other.
+    let name = env::var("RUSTUP_TOOLCHAIN").context("this cargo is not rustup's")?;
+    say::quietly(
+        "rust-src: installing",
+        project
+            .command("rustup")
+            .args(["component", "add", "rust-src", "--toolchain", &name]),
+    )
 }
 
 /// rustup keeps libLLVM in `lib`, Debian in its multiarch folder, beside other versions.
 fn find_llvm(sysroot: &Path, major: &str) -> Result<PathBuf> {
     let lib = sysroot.join("lib");
-    let names = [format!("libLLVM.so.{major}."), format!("libLLVM-{major}")];
+    // `libLLVM-22….so` is a link or a linker script, by no means always a library.
+    let name = format!("libLLVM.so.{major}.");
     [lib.clone(), lib.join(format!("{ARCH}-linux-gnu"))]
         .iter()
         .filter_map(|folder| fs::read_dir(folder).ok())
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| {
-            let file = path.file_name().unwrap_or_default().to_string_lossy();
-            names.iter().any(|name| file.starts_with(name))
+            path.file_name()
+                .is_some_and(|file| file.to_string_lossy().starts_with(&name))
         })
         .with_context(|| format!("no libLLVM {major} below {}", lib.display()))
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::project::{Project, output, words};
+use crate::project::{Project, output};
 use crate::say;
 
 /// The last one that borrows the compiler's LLVM; later ones need one of the system's.
@@ -78,12 +78,7 @@ impl Tool {
             "{} {}: installing, about {}",
             self.name, self.version, self.takes
         );
-        let typed = words(&command);
-        say::quietly(&what, &mut command).with_context(|| {
-            format!(
-                "{} is missing and could not be installed; to try by hand: {typed}",
-                self.name
-            )
-        })
+        say::quietly(&what, &mut command)
+            .with_context(|| format!("{} is missing; this command was to install it", self.name))
     }
 }
