@@ -1,5 +1,6 @@
 //! The load balancer's agent: configuration and events in, BPF maps out.
 
 pub mod config;
+pub mod desired;
 pub mod netlink;
 pub mod schedule;

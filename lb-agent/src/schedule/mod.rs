@@ -4,11 +4,14 @@
 //! is decided here. So a change of a weight is a new table.
 
 mod apportion;
+mod cache;
 mod interleave;
 mod maglev;
 
 #[cfg(test)]
 mod tests;
+
+pub use cache::Cache;
 
 use lb_common::api::Scheduler;
 use std::net::SocketAddr;
