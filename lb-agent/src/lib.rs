@@ -3,4 +3,5 @@
 pub mod config;
 pub mod desired;
 pub mod netlink;
+pub mod plan;
 pub mod schedule;
