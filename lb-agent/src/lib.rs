@@ -1,6 +1,7 @@
 //! The load balancer's agent: configuration and events in, BPF maps out.
 
 pub mod config;
+pub mod dataplane;
 pub mod desired;
 pub mod netlink;
 pub mod plan;
