@@ -74,3 +74,8 @@ pub struct Server {
     /// 0 to 1000; 0 takes no new connections.
     pub weight: u32,
 }
+
+impl Server {
+    /// The largest weight.
+    pub const MAX_WEIGHT: u32 = 1000;
+}

@@ -1,0 +1,67 @@
+use super::decode::Field;
+use super::model::Config;
+use super::problem::{Place, Problems};
+use super::{document, node};
+use lb_common::api::Problem;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// A larger file is refused, in bytes.
+pub const MAX_FILE_SIZE: u64 = 16 << 20;
+
+/// Reads a configuration file, or says all that is wrong with it.
+///
+/// A file that cannot be read, is too large or is not UTF-8 is a problem like any other.
+/// `interface_exists` tells whether this host has an interface of a name.
+pub fn load(path: &Path, interface_exists: &dyn Fn(&str) -> bool) -> Result<Config, Vec<Problem>> {
+    let file = path.to_string_lossy();
+    let whole = |message: String| Problems::only(&file, Place::default(), message);
+    let bytes = read(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > MAX_FILE_SIZE {
+        let size = MAX_FILE_SIZE >> 20;
+        return Err(whole(format!("larger than {size} MiB, which no configuration is")));
+    }
+    match str::from_utf8(&bytes) {
+        Ok(text) => parse(&file, text, interface_exists),
+        Err(error) => {
+            let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            let byte = bytes[error.valid_up_to()];
+            let message = format!("the byte {byte:#04x} is not UTF-8; save the file as UTF-8");
+            Err(Problems::only(&file, Place::after(&valid), message))
+        }
+    }
+}
+
+/// Reads a configuration from `text`, or says all that is wrong with it; `path` names the text in
+/// the problems.
+pub fn parse(
+    path: &str,
+    text: &str,
+    interface_exists: &dyn Fn(&str) -> bool,
+) -> Result<Config, Vec<Problem>> {
+    let root = match node::read(text) {
+        Ok(Some(root)) => root,
+        Ok(None) => {
+            let message = format!("empty; expected {}", document::CONFIGURATION);
+            return Err(Problems::only(path, Place::default(), message));
+        }
+        Err(error) => return Err(Problems::only(path, error.place, error.message)),
+    };
+    let problems = Problems::new(path);
+    let config = document::config(&Field::root(&root, &problems), interface_exists);
+    config.map_err(|_| problems.into_vec())
+}
+
+/// At most one byte more than is allowed.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for somebody to write to it.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
