@@ -3,6 +3,7 @@
 pub mod config;
 pub mod dataplane;
 pub mod desired;
+pub mod host;
 pub mod netlink;
 pub mod plan;
 pub mod schedule;
