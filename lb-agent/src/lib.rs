@@ -1,5 +1,6 @@
 //! The load balancer's agent: configuration and events in, BPF maps out.
 
+pub mod api;
 pub mod config;
 pub mod dataplane;
 pub mod desired;
@@ -7,3 +8,4 @@ pub mod host;
 pub mod netlink;
 pub mod plan;
 pub mod schedule;
+pub mod state;

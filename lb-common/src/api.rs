@@ -20,6 +20,12 @@ use serde::{Deserialize, Serialize};
 /// Where the agent listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/lb/agent.sock";
 
+/// Largest body of `POST /v1/check`, in bytes.
+pub const MAX_CHECK: usize = 16 << 20;
+
+/// Largest weight of a server.
+pub const MAX_WEIGHT: u32 = 1000;
+
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
@@ -225,7 +231,7 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerChange {
-    /// A new weight, 0 to 1000.
+    /// A new weight, at most [`MAX_WEIGHT`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
     /// `true` drains the server; `false` lets it take connections again.
@@ -285,7 +291,7 @@ pub struct Connection {
 pub struct ReasonCount {
     /// Its stable name.
     pub reason: String,
-    /// `forwarded`, `passed`, `dropped` or `answered`.
+    /// What became of the packets: [`word`](crate::reason::Outcome::word) of an outcome.
     pub outcome: String,
     /// The reason in words.
     pub words: String,

@@ -13,6 +13,18 @@ pub enum Outcome {
     Answered,
 }
 
+impl Outcome {
+    /// The word used in the control API.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Passed => "passed",
+            Self::Dropped => "dropped",
+            Self::Answered => "answered",
+        }
+    }
+}
+
 macro_rules! reasons {
     ($( $(#[doc = $doc:literal])+ $variant:ident = $outcome:ident $name:literal; )+) => {
         /// Why a packet left the data plane the way it did; the index of its counter.
