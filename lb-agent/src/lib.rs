@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod config;
+pub mod core;
 pub mod dataplane;
 pub mod desired;
 pub mod host;

@@ -21,15 +21,26 @@ pub fn load(path: &Path, interface_exists: &dyn Fn(&str) -> bool) -> Result<Conf
     let bytes = read(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
     if bytes.len() as u64 > MAX_FILE_SIZE {
         let size = MAX_FILE_SIZE >> 20;
-        return Err(whole(format!("larger than {size} MiB, which no configuration is")));
+        return Err(whole(format!(
+            "larger than {size} MiB, which no configuration is"
+        )));
     }
-    match str::from_utf8(&bytes) {
-        Ok(text) => parse(&file, text, interface_exists),
+    parse_bytes(&file, &bytes, interface_exists)
+}
+
+/// Like [`parse`], for a text that may not be UTF-8.
+pub fn parse_bytes(
+    path: &str,
+    bytes: &[u8],
+    interface_exists: &dyn Fn(&str) -> bool,
+) -> Result<Config, Vec<Problem>> {
+    match str::from_utf8(bytes) {
+        Ok(text) => parse(path, text, interface_exists),
         Err(error) => {
             let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
             let byte = bytes[error.valid_up_to()];
             let message = format!("the byte {byte:#04x} is not UTF-8; save the file as UTF-8");
-            Err(Problems::only(&file, Place::after(&valid), message))
+            Err(Problems::only(path, Place::after(&valid), message))
         }
     }
 }
@@ -57,7 +68,10 @@ pub fn parse(
 /// At most one byte more than is allowed.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for somebody to write to it.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("not a regular file"));
     }

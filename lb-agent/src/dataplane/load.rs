@@ -16,6 +16,9 @@ use std::{fs, io, path::Path};
 /// The compiled XDP program.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("LB_EBPF_OBJECT"));
 
+/// How much the program logs: nothing, so its log calls are dead code to the kernel.
+const LOG_LEVEL: u8 = 0;
+
 /// The program's name in it.
 const PROGRAM: &str = "lb";
 
@@ -54,6 +57,7 @@ impl Dataplane {
             loader.map_pin_path(spec.name, path);
         }
 
+        loader.override_global(aya_log::LEVEL, &LOG_LEVEL, false);
         let mut ebpf = loader.load(OBJECT)?;
         for spec in &SPECS {
             let info = info(spec, &folder.map(spec.name))?;

@@ -12,18 +12,16 @@ mod raw;
 mod slots;
 mod spec;
 mod sys;
+mod unresolved;
 
 pub use attach::Attached;
 pub use pins::DEFAULT_ROOT;
+pub use unresolved::Unresolved;
 
 use crate::plan::{Observed, Op};
-use aya::{
-    Ebpf, EbpfError,
-    maps::{MapData, MapError, RingBuf},
-    programs::ProgramError,
-};
+use aya::{Ebpf, EbpfError, maps::MapError, programs::ProgramError};
 use lb_common::{
-    abi::{Flow, FlowKey, Stats},
+    abi::{Flow, FlowKey, Stats, map},
     reason::Reason,
 };
 use nix::time::{ClockId, clock_gettime};
@@ -75,7 +73,7 @@ pub enum Error {
         source: MapError,
     },
     /// The slots map cannot be read or written.
-    #[error("map {}: {source}", lb_common::abi::map::SLOTS)]
+    #[error("map {}: {source}", map::SLOTS)]
     Slots {
         /// What the kernel says.
         source: io::Error,
@@ -148,10 +146,13 @@ impl Dataplane {
         })
     }
 
-    /// The ring buffer of next hops that the data plane asks for: records of
-    /// [`lb_common::abi::Neighbor`].
-    pub fn unresolved(&self) -> Result<RingBuf<MapData>, Error> {
-        maps::Maps::unresolved(&self.folder)
+    /// The next hops that the data plane asks for. Must be called in a tokio runtime.
+    pub fn unresolved(&self) -> Result<Unresolved, Error> {
+        let ring = maps::Maps::unresolved(&self.folder)?;
+        Unresolved::new(ring).map_err(|error| Error::Map {
+            name: map::UNRESOLVED,
+            source: MapError::IoError(error),
+        })
     }
 
     /// Takes the data plane down: links first, then program and maps.

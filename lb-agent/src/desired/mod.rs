@@ -20,7 +20,7 @@ use lb_common::{
     api::{Mode, Protocol, Scheduler, ServerState},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -119,6 +119,8 @@ impl Desired {
                 sources.insert(&server.address, server.port, service.key.protocol);
             }
         }
+        let keys: HashSet<ServiceKey> = services.iter().map(|service| service.key).collect();
+        cache.retain(|key| keys.contains(key));
         Self {
             services,
             links: inputs.links,

@@ -42,5 +42,8 @@ pub enum Error {
 
 /// Makes an error of a failed attempt to do `action`.
 fn refused(action: impl FnOnce() -> String) -> impl FnOnce(io::Error) -> Error {
-    |source| Error::Refused { action: action(), source }
+    |source| Error::Refused {
+        action: action(),
+        source,
+    }
 }
