@@ -78,6 +78,10 @@ reasons! {
     TooManyExtensions = Passed "too-many-extensions";
     /// a protocol other than TCP, UDP and ICMP
     OtherProtocol = Passed "other-protocol";
+    /// IPv6 routing header with segments left: the destination is not final
+    SourceRouted = Passed "source-routed";
+    /// fragment of an ICMP packet
+    FragmentedIcmp = Passed "fragmented-icmp";
     /// addressed to no service
     NotForService = Passed "not-for-service";
     /// ICMP that is not an error (ping, neighbour discovery)
@@ -89,17 +93,15 @@ reasons! {
     /// the chosen server is this director
     LocalServer = Passed "local-server";
 
-    /// the service has no server that takes new flows
+    /// the service has no server that takes new connections
     NoServer = Answered "no-server";
     /// TTL or hop limit used up
     TtlExpired = Answered "ttl-expired";
-    /// larger than the way to the server allows
+    /// larger than the next link allows
     TooBig = Answered "too-big";
-    /// larger than the way to the server allows, and not to be answered
-    TooBigSilent = Dropped "too-big-silent";
     /// the link-layer address of the next hop is not known yet
     NextHopUnresolved = Dropped "next-hop-unresolved";
-    /// no route to the client
+    /// no route to the client, or forwarding is off on the loopback interface
     NoRoute = Dropped "no-route";
     /// fragment for a NAT service
     FragmentNat = Dropped "fragment-nat";
@@ -107,8 +109,10 @@ reasons! {
     FragmentNeedsPort = Dropped "fragment-needs-port";
     /// fragment for an address with several services: which one is not visible
     FragmentAmbiguous = Dropped "fragment-ambiguous";
-    /// ICMP error for a service without a server to take it
-    ErrorWithoutServer = Dropped "error-without-server";
+    /// cannot be sent on (size, TTL or no server), and the standards forbid an error about it
+    Unanswerable = Dropped "unanswerable";
+    /// from an address that no client can have (multicast, loopback, unspecified)
+    BogusSource = Dropped "bogus-source";
     /// another virtual address already has this client's port at this server
     NatPortTaken = Dropped "nat-port-taken";
     /// the chosen server left the table at this moment

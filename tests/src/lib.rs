@@ -1,1 +1,5 @@
-//! Shared parts of the tests: the lab of network namespaces.
+//! Shared parts of the tests.
+//!
+//! - [`dataplane`]: the same packets through the loaded program and through the host build.
+
+pub mod dataplane;

@@ -56,6 +56,18 @@ impl Address {
         [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
     }
 
+    /// Takes an address of four words as they lie in memory, as the kernel's interfaces have it.
+    #[inline(always)]
+    pub const fn from_words32(words: [u32; 4]) -> Self {
+        Self { words: zerocopy::transmute!(words) }
+    }
+
+    /// The four words that [`Self::from_words32`] takes.
+    #[inline(always)]
+    pub const fn words32(&self) -> [u32; 4] {
+        zerocopy::transmute!(self.words)
+    }
+
     /// The two halves as they lie in memory, for hashing and checksums.
     #[inline(always)]
     pub const fn words(&self) -> [u64; 2] {

@@ -1,4 +1,4 @@
-use super::Address;
+use super::{Address, Server};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Key of the flow maps: a packet's addresses and ports as it arrives, from the client (to the
@@ -21,6 +21,25 @@ pub struct FlowKey {
 }
 
 impl FlowKey {
+    /// A key whose ports are not known yet: 0.
+    #[inline(always)]
+    pub const fn of_addresses(source: Address, destination: Address, protocol: u8) -> Self {
+        Self { source, destination, source_port: 0, destination_port: 0, protocol, pad: [0; 3] }
+    }
+
+    /// For a client's packet: the key of what a NAT server sends back.
+    #[inline(always)]
+    pub const fn reply_from(&self, server: &Server) -> Self {
+        Self {
+            source: server.address,
+            destination: self.source,
+            source_port: server.port,
+            destination_port: self.source_port,
+            protocol: self.protocol,
+            pad: [0; 3],
+        }
+    }
+
     /// The key of the packets that go the other way.
     #[inline(always)]
     pub const fn reversed(&self) -> Self {
@@ -39,7 +58,7 @@ impl FlowKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C, align(8))]
 pub struct Flow {
-    /// The virtual address, for [`direction::REPLY`].
+    /// The virtual address.
     pub virtual_address: Address,
     /// Index of the server.
     pub server: u32,
@@ -51,7 +70,7 @@ pub struct Flow {
     pub seen: u32,
     /// Seconds after `seen` until the flow is forgotten.
     pub timeout: u32,
-    /// The virtual port, network order, for [`direction::REPLY`].
+    /// The virtual port, network order.
     pub virtual_port: u16,
     /// One of [`state`].
     pub state: u8,

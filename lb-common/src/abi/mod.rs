@@ -15,7 +15,7 @@ mod stats;
 pub use address::Address;
 pub use flow::{Flow, FlowKey, direction, state};
 pub use link::{Link, Neighbor, Tag, Tags};
-pub use server::{NextHop, Server, mode, server_flags};
+pub use server::{Macs, NextHop, Server, mode, server_flags};
 pub use service::{Select, Service, ServiceKey, Sources, Timeouts, service_flags};
 pub use stats::Stats;
 

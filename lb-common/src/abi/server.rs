@@ -37,12 +37,37 @@ pub struct NextHop {
     pub ifindex: u32,
     /// Largest IP packet that it takes, in bytes.
     pub mtu: u32,
-    /// Link-layer destination.
-    pub destination: [u8; 6],
-    /// Link-layer source.
-    pub source: [u8; 6],
+    /// The frame's link-layer addresses.
+    pub macs: Macs,
+}
+
+/// The first 12 bytes of an Ethernet frame, destination and source, in words that the kernel's stack
+/// takes: [`Macs::new`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C, align(8))]
+pub struct Macs {
+    /// Bytes 0 to 7.
+    pub head: u64,
+    /// Bytes 8 to 11.
+    pub tail: u32,
     #[doc(hidden)]
     pub pad: u32,
+}
+
+impl Macs {
+    /// From a destination and a source.
+    #[inline(always)]
+    pub const fn new(destination: [u8; 6], source: [u8; 6]) -> Self {
+        let [a, b, c, d, e, f] = destination;
+        let [g, h, i, j, k, l] = source;
+        Self {
+            head: u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+            tail: u32::from_ne_bytes([i, j, k, l]),
+            pad: 0,
+        }
+    }
 }
 
 /// Values of [`Server::mode`].

@@ -19,6 +19,23 @@ pub struct Stats {
     pub bytes_out: u64,
 }
 
+impl Stats {
+    /// Counts a packet from a client, `new` if it begins a flow.
+    #[inline(always)]
+    pub fn add_in(&mut self, bytes: u64, new: bool) {
+        self.connections += new as u64;
+        self.packets_in += 1;
+        self.bytes_in += bytes;
+    }
+
+    /// Counts a packet to a client.
+    #[inline(always)]
+    pub fn add_out(&mut self, bytes: u64) {
+        self.packets_out += 1;
+        self.bytes_out += bytes;
+    }
+}
+
 impl core::ops::AddAssign for Stats {
     fn add_assign(&mut self, other: Self) {
         self.connections += other.connections;

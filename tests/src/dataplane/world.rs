@@ -1,0 +1,77 @@
+use lb_common::abi::{
+    Address, Flow, FlowKey, Link, Server, Service, ServiceKey, Sources, mode, protocol,
+};
+use lb_common::datapath::{FlowTable, Route};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Index of the interface that frames come in by: the loopback interface, which is what
+/// BPF_PROG_TEST_RUN uses.
+pub const INGRESS: u32 = 1;
+
+/// Content of the maps, and the routes.
+#[derive(Clone)]
+pub struct World {
+    /// By address, port and protocol.
+    pub services: Vec<(ServiceKey, Service)>,
+    /// By index.
+    pub servers: Vec<Server>,
+    /// Server indexes.
+    pub slots: Vec<u32>,
+    /// Ends of NAT servers.
+    pub sources: Sources,
+    /// By interface index.
+    pub links: BTreeMap<u32, Link>,
+    /// Flows that are there already.
+    pub flows: Vec<(FlowTable, FlowKey, Flow)>,
+    /// What the host build's routing table answers; the kernel has one of its own.
+    pub routes: BTreeMap<IpAddr, Route>,
+}
+
+impl World {
+    /// Nothing at all.
+    pub fn empty() -> Self {
+        Self {
+            services: Vec::new(),
+            servers: Vec::new(),
+            slots: Vec::new(),
+            sources: Sources::EMPTY,
+            links: BTreeMap::new(),
+            flows: Vec::new(),
+            routes: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a service whose slots are the indexes of `servers`, one each, in this order.
+    pub fn add_service(&mut self, key: ServiceKey, service: Service, servers: &[Server]) {
+        let table = self.slots.len() as u32;
+        for server in servers {
+            let index = self.servers.len() as u32;
+            self.slots.push(index);
+            self.servers.push(Server { service: service.id, ..*server });
+            if server.mode == mode::NAT {
+                self.sources.insert(&server.address, server.port, key.protocol);
+            }
+        }
+        self.services.push((key, Service { table, slots: servers.len() as u32, ..service }));
+    }
+
+    /// Adds the entry for fragments of a service that was added.
+    pub fn add_fragments(&mut self, key: &ServiceKey, flags: u8) {
+        let found = self.services.iter().find(|(other, _)| other == key);
+        let service = found.expect("the service was added").1;
+        self.services.push((key.for_fragments(), Service { flags, ..service }));
+    }
+
+    /// The key of a service by text: `tcp 192.0.2.1:80`.
+    pub fn key(text: &str) -> ServiceKey {
+        let (protocol, address) = text.split_once(' ').expect("protocol and address");
+        let address: std::net::SocketAddr = address.parse().expect("an address with a port");
+        let protocol = match protocol {
+            "tcp" => protocol::TCP,
+            "udp" => protocol::UDP,
+            other => panic!("no protocol {other}"),
+        };
+        ServiceKey::new(Address::from(address.ip()), address.port().to_be(), protocol)
+    }
+}
