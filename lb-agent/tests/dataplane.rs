@@ -31,13 +31,8 @@ use std::{
 };
 use zerocopy::{FromZeros, transmute};
 
-const LIMITS: Limits = Limits {
-    services: 16,
-    servers: 64,
-    slots: 1 << 16,
-    flows: 1 << 14,
-    half_open: 1 << 10,
-};
+const LIMITS: Limits =
+    Limits { services: 16, servers: 64, slots: 1 << 16, flows: 1 << 14, half_open: 1 << 10 };
 
 /// A folder of the BPF file system that is removed with everything in it.
 struct Root(PathBuf);
@@ -72,10 +67,7 @@ impl Drop for Root {
 fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce(Handle) -> F + Send + 'static) {
     let result = thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace");
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (connection, netlink, _) = rtnetlink::new_connection().unwrap();
             tokio::spawn(connection);
@@ -91,55 +83,33 @@ fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce(Handle) -> F + Send + 
 
 async fn make_pair(netlink: &Handle) {
     let pair = LinkVeth::new("lan0", "peer0").up().build();
-    netlink
-        .link()
-        .add(pair)
-        .execute()
-        .await
-        .expect("a veth pair");
+    netlink.link().add(pair).execute().await.expect("a veth pair");
 }
 
 async fn attach(dataplane: &mut Dataplane, netlink: &Handle, interfaces: &[&str]) -> Vec<Attached> {
     let interfaces: Vec<String> = interfaces.iter().map(|&name| name.to_owned()).collect();
-    dataplane
-        .attach(netlink, &interfaces)
-        .await
-        .expect("the links can be handled")
+    dataplane.attach(netlink, &interfaces).await.expect("the links can be handled")
 }
 
 fn native(interface: &str) -> Attached {
-    Attached {
-        interface: interface.to_owned(),
-        mode: AttachMode::Native,
-        problem: None,
-    }
+    Attached { interface: interface.to_owned(), mode: AttachMode::Native, problem: None }
 }
 
 async fn look_up(netlink: &Handle, interface: &str) -> LinkMessage {
-    let mut links = netlink
-        .link()
-        .get()
-        .match_name(interface.to_owned())
-        .execute();
-    links
-        .try_next()
-        .await
-        .expect("an answer")
-        .expect("the interface")
+    let mut links = netlink.link().get().match_name(interface.to_owned()).execute();
+    links.try_next().await.expect("an answer").expect("the interface")
 }
 
 /// The program on an interface, as the kernel tells anyone.
 async fn program_on(netlink: &Handle, interface: &str) -> Option<u32> {
     let attributes = look_up(netlink, interface).await.attributes;
-    attributes
-        .into_iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::Xdp(xdp) => xdp.into_iter().find_map(|xdp| match xdp {
-                LinkXdp::ProgId(id) => Some(id),
-                _ => None,
-            }),
+    attributes.into_iter().find_map(|attribute| match attribute {
+        LinkAttribute::Xdp(xdp) => xdp.into_iter().find_map(|xdp| match xdp {
+            LinkXdp::ProgId(id) => Some(id),
             _ => None,
-        })
+        }),
+        _ => None,
+    })
 }
 
 /// The kernel releases a link in the background.
@@ -157,39 +127,21 @@ fn desired() -> Desired {
         port: 80u16.to_be(),
         mode: mode::NAT,
         flags: server_flags::PRESENT,
-        next_hop: NextHop {
-            mtu: 1500,
-            ..NextHop::default()
-        },
+        next_hop: NextHop { mtu: 1500, ..NextHop::default() },
         tunnel_source: Address::UNSPECIFIED,
     };
     let service = |last| desired::Service {
-        key: ServiceKey::new(
-            Address::from_v4([192, 0, 2, last]),
-            80u16.to_be(),
-            protocol::TCP,
-        ),
+        key: ServiceKey::new(Address::from_v4([192, 0, 2, last]), 80u16.to_be(), protocol::TCP),
         select: Select::Cursor,
         timeouts: Timeouts::DEFAULT,
         table: vec![0, 1, 0].into(),
         servers: vec![server(last), server(last + 100)],
     };
     let mut sources = Box::new(Sources::EMPTY);
-    sources.insert(
-        &Address::from_v4([10, 0, 0, 1]),
-        80u16.to_be(),
-        protocol::TCP,
-    );
+    sources.insert(&Address::from_v4([10, 0, 0, 1]), 80u16.to_be(), protocol::TCP);
     Desired {
         services: vec![service(1), service(2)],
-        links: BTreeMap::from([(
-            7,
-            Link {
-                tags: Tags::NONE,
-                ifindex: 3,
-                pad: 0,
-            },
-        )]),
+        links: BTreeMap::from([(7, Link { tags: Tags::NONE, ifindex: 3, pad: 0 })]),
         sources,
     }
 }
@@ -221,13 +173,7 @@ fn what_is_written_is_read_back_and_outlives_the_agent() {
 
     let mut adopted = root.load();
     assert_eq!(adopted.observe().expect("the maps can be read"), before);
-    reach(
-        &mut adopted,
-        &Desired {
-            services: vec![],
-            ..wanted
-        },
-    );
+    reach(&mut adopted, &Desired { services: vec![], ..wanted });
     let after = adopted.observe().expect("the maps can be read");
     assert!(after.services.is_empty());
     assert_eq!(after.present().count(), 0);
@@ -255,23 +201,13 @@ fn a_start_that_was_interrupted_is_completed() {
 fn pinned_maps_keep_their_sizes_and_say_so() {
     let root = Root::new();
     drop(root.load());
-    let other = Limits {
-        flows: LIMITS.flows * 2,
-        services: 1,
-        ..LIMITS
-    };
+    let other = Limits { flows: LIMITS.flows * 2, services: 1, ..LIMITS };
     let dataplane = Dataplane::load(&root.0, &other).expect("the data plane loads");
     let warnings = dataplane.warnings().join("\n");
     assert_eq!(dataplane.warnings().len(), 2, "{warnings}");
     assert!(warnings.contains("limits.services is 1, but the data plane was loaded with 16"));
     assert!(warnings.contains("limits.flows is 32768, but the data plane was loaded with 16384"));
-    assert_eq!(
-        dataplane
-            .observe()
-            .expect("the maps can be read")
-            .service_capacity,
-        16
-    );
+    assert_eq!(dataplane.observe().expect("the maps can be read").service_capacity, 16);
     let flows = MapInfo::from_pin(root.pin(map::FLOWS)).expect("pinned");
     assert_eq!(flows.max_entries(), LIMITS.flows);
 }
@@ -331,24 +267,15 @@ fn flows_are_read_however_many_there_are() {
     });
     visited.expect("the flows can be read");
     // The kernel may have thrown a few out.
-    assert!(
-        (FLOWS / 2 - FLOWS / 20..=FLOWS / 2).contains(&live),
-        "{live}"
-    );
+    assert!((FLOWS / 2 - FLOWS / 20..=FLOWS / 2).contains(&live), "{live}");
 }
 
 #[test]
 fn counters_start_at_zero() {
     let root = Root::new();
     let dataplane = root.load();
-    assert_eq!(
-        dataplane.service_stats(0).expect("a counter"),
-        Stats::default()
-    );
-    assert_eq!(
-        dataplane.server_stats(63).expect("a counter"),
-        Stats::default()
-    );
+    assert_eq!(dataplane.service_stats(0).expect("a counter"), Stats::default());
+    assert_eq!(dataplane.server_stats(63).expect("a counter"), Stats::default());
     assert!(dataplane.server_stats(64).is_err());
     for &reason in Reason::ALL {
         assert_eq!(dataplane.reason(reason).expect("a counter"), 0);
@@ -360,37 +287,20 @@ fn attaches_adopts_and_detaches() {
     in_namespace(async |netlink| {
         let root = Root::new();
         let mut first = root.load();
-        assert_eq!(
-            attach(&mut first, &netlink, &["lan0"]).await,
-            [native("lan0")]
-        );
+        assert_eq!(attach(&mut first, &netlink, &["lan0"]).await, [native("lan0")]);
         let before = program_on(&netlink, "lan0").await;
         assert!(before.is_some());
-        assert_eq!(
-            attach(&mut first, &netlink, &["lan0"]).await,
-            [native("lan0")]
-        );
+        assert_eq!(attach(&mut first, &netlink, &["lan0"]).await, [native("lan0")]);
         assert_eq!(program_on(&netlink, "lan0").await, before, "attached once");
         drop(first);
-        assert_eq!(
-            program_on(&netlink, "lan0").await,
-            before,
-            "the link is pinned"
-        );
+        assert_eq!(program_on(&netlink, "lan0").await, before, "the link is pinned");
 
         let mut second = root.load();
-        assert_eq!(
-            program_on(&netlink, "lan0").await,
-            before,
-            "not before attach"
-        );
+        assert_eq!(program_on(&netlink, "lan0").await, before, "not before attach");
         let attached = attach(&mut second, &netlink, &["lan0", "peer0"]).await;
         assert_eq!(attached, [native("lan0"), native("peer0")]);
         let after = program_on(&netlink, "lan0").await;
-        assert!(
-            after.is_some() && after != before,
-            "the new program is on the link"
-        );
+        assert!(after.is_some() && after != before, "the new program is on the link");
 
         attach(&mut second, &netlink, &["lan0"]).await;
         wait_for_no_program(&netlink, "peer0").await;
@@ -407,24 +317,13 @@ fn an_interface_that_was_made_anew_is_attached_again() {
         let mut dataplane = root.load();
         attach(&mut dataplane, &netlink, &["lan0"]).await;
         let index = look_up(&netlink, "lan0").await.header.index;
-        netlink
-            .link()
-            .del(index)
-            .execute()
-            .await
-            .expect("it can be deleted");
+        netlink.link().del(index).execute().await.expect("it can be deleted");
         let attached = attach(&mut dataplane, &netlink, &["lan0"]).await;
         assert_eq!(attached[0].mode, AttachMode::Detached);
-        assert_eq!(
-            attached[0].problem.as_deref(),
-            Some("there is no interface lan0")
-        );
+        assert_eq!(attached[0].problem.as_deref(), Some("there is no interface lan0"));
 
         make_pair(&netlink).await;
-        assert_eq!(
-            attach(&mut dataplane, &netlink, &["lan0"]).await,
-            [native("lan0")]
-        );
+        assert_eq!(attach(&mut dataplane, &netlink, &["lan0"]).await, [native("lan0")]);
         assert!(program_on(&netlink, "lan0").await.is_some());
     });
 }
@@ -437,10 +336,7 @@ fn an_interface_that_was_renamed_is_given_up() {
         attach(&mut dataplane, &netlink, &["lan0"]).await;
         rename(&netlink, "lan0", "old0").await;
         rename(&netlink, "peer0", "lan0").await;
-        assert_eq!(
-            attach(&mut dataplane, &netlink, &["lan0"]).await,
-            [native("lan0")]
-        );
+        assert_eq!(attach(&mut dataplane, &netlink, &["lan0"]).await, [native("lan0")]);
         assert!(program_on(&netlink, "lan0").await.is_some());
         wait_for_no_program(&netlink, "old0").await;
     });
@@ -450,17 +346,10 @@ async fn rename(netlink: &Handle, from: &str, to: &str) {
     let index = look_up(netlink, from).await.header.index;
     for change in [
         LinkUnspec::new_with_index(index).down().build(),
-        LinkUnspec::new_with_index(index)
-            .name(to.to_owned())
-            .build(),
+        LinkUnspec::new_with_index(index).name(to.to_owned()).build(),
         LinkUnspec::new_with_index(index).up().build(),
     ] {
-        netlink
-            .link()
-            .set(change)
-            .execute()
-            .await
-            .expect("it can be changed");
+        netlink.link().set(change).execute().await.expect("it can be changed");
     }
 }
 
@@ -475,10 +364,7 @@ fn the_link_of_another_version_is_taken_over() {
         fs::rename(root.version(ABI_VERSION), root.version(ABI_VERSION + 1)).expect("renamed");
 
         let mut new = root.load();
-        assert_eq!(
-            attach(&mut new, &netlink, &["lan0"]).await,
-            [native("lan0")]
-        );
+        assert_eq!(attach(&mut new, &netlink, &["lan0"]).await, [native("lan0")]);
         drop(new);
         let after = program_on(&netlink, "lan0").await;
         assert!(after.is_some() && after != before);

@@ -16,10 +16,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-const FORWARDING: [&str; 2] = [
-    "/proc/sys/net/ipv4/conf/lo/forwarding",
-    "/proc/sys/net/ipv6/conf/lo/forwarding",
-];
+const FORWARDING: [&str; 2] =
+    ["/proc/sys/net/ipv4/conf/lo/forwarding", "/proc/sys/net/ipv6/conf/lo/forwarding"];
 
 fn setting(path: &str) -> String {
     std::fs::read_to_string(path).unwrap().trim().to_owned()
@@ -56,9 +54,7 @@ fn routes_from_router_advertisements_outlive_the_change() {
         resolver.want(set([server]));
         eventually(&mut resolver, "a route by advertisement", async || {
             lab.at_far(|| advertise(lab.far_index));
-            setting("/proc/thread-self/net/ipv6_route")
-                .lines()
-                .any(is_default_by_advertisement)
+            setting("/proc/thread-self/net/ipv6_route").lines().any(is_default_by_advertisement)
         })
         .await;
         until(&mut resolver, "the router", |resolver| {
@@ -69,9 +65,7 @@ fn routes_from_router_advertisements_outlive_the_change() {
         let changed = host::forward_on_loopback().unwrap();
         assert!(changed.iter().any(|path| path == Path::new(FORWARDING[1])));
         assert!(
-            setting("/proc/thread-self/net/ipv6_route")
-                .lines()
-                .any(is_default_by_advertisement)
+            setting("/proc/thread-self/net/ipv6_route").lines().any(is_default_by_advertisement)
         );
         assert_eq!(setting(&accept), "1");
     });
@@ -89,10 +83,7 @@ fn one_agent_per_network_namespace() {
         }
         // However many come, none waits.
         for _ in 0..10_000 {
-            assert!(matches!(
-                Instance::claim(),
-                Err(InstanceError::Running { .. })
-            ));
+            assert!(matches!(Instance::claim(), Err(InstanceError::Running { .. })));
         }
         in_namespace(|| Instance::claim().unwrap());
         drop(first);
@@ -118,14 +109,8 @@ fn a_bpf_file_system_is_mounted_where_none_is() {
     let path = folder.path().to_owned();
     in_namespace(move || {
         unshare(CloneFlags::CLONE_NEWNS).unwrap();
-        mount(
-            None::<&str>,
-            "/",
-            None::<&str>,
-            MsFlags::MS_REC | MsFlags::MS_PRIVATE,
-            None::<&str>,
-        )
-        .unwrap();
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+            .unwrap();
         assert!(host::mount_bpffs(&path).unwrap());
         assert!(!host::mount_bpffs(&path).unwrap());
         let error = host::mount_bpffs(&path.join("missing")).unwrap_err();
@@ -145,13 +130,9 @@ fn locked_memory_is_limited_no_more_than_it_must() {
 
 /// Sends a router advertisement (RFC 4861, section 4.2) to all nodes.
 fn advertise(ifindex: u32) {
-    let socket = socket(
-        AddressFamily::Inet6,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        SockProtocol::IcmpV6,
-    )
-    .unwrap();
+    let socket =
+        socket(AddressFamily::Inet6, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::IcmpV6)
+            .unwrap();
     setsockopt(&socket, sockopt::Ipv6MulticastHops, &255).unwrap();
     let mut advertisement = [0; 16];
     advertisement[0] = 134;

@@ -47,9 +47,8 @@ pub(super) fn server_address(field: &Field<'_>, server: SocketAddr, service: Kno
 /// A flag belongs to one scheduler.
 pub(super) fn flag(field: &Field<'_>, of: Scheduler, scheduler: Option<Scheduler>) -> Read<()> {
     match scheduler {
-        Some(scheduler) if scheduler != of => Err(field.report(format!(
-            "this flag is for scheduler {of}, but the service has {scheduler}"
-        ))),
+        Some(scheduler) if scheduler != of => Err(field
+            .report(format!("this flag is for scheduler {of}, but the service has {scheduler}"))),
         _ => Ok(()),
     }
 }
@@ -86,12 +85,7 @@ pub(super) struct Totals {
 impl Totals {
     /// Counts from nothing; without limits (they could not be read) nothing is too much.
     pub(super) fn new(limits: Option<Limits>) -> Self {
-        Self {
-            limits,
-            services: 0,
-            servers: 0,
-            slots: 0,
-        }
+        Self { limits, services: 0, servers: 0, slots: 0 }
     }
 
     /// Counts a service; the first one too many is reported.
@@ -140,17 +134,11 @@ fn warning(service: &Service) -> Option<String> {
     let name = &service.name;
     let mut weights = service.servers.iter().map(|server| server.weight);
     if service.servers.is_empty() {
-        Some(format!(
-            "service {name} has no servers: nobody takes its connections"
-        ))
+        Some(format!("service {name} has no servers: nobody takes its connections"))
     } else if weights.clone().all(|weight| weight == 0) {
-        Some(format!(
-            "service {name}: every weight is 0: nobody takes new connections"
-        ))
+        Some(format!("service {name}: every weight is 0: nobody takes new connections"))
     } else if service.scheduler == Scheduler::Rr && weights.any(|weight| weight > 1) {
-        Some(format!(
-            "service {name}: scheduler rr ignores the weights; wrr honours them"
-        ))
+        Some(format!("service {name}: scheduler rr ignores the weights; wrr honours them"))
     } else {
         None
     }

@@ -33,18 +33,12 @@ pub(super) struct At<'a, T> {
 
 impl<'a> Field<'a> {
     pub(super) fn root(node: &'a Node<'a>, problems: &'a Problems) -> Self {
-        Self {
-            node,
-            parent: None,
-            step: Step::Root,
-            problems,
-        }
+        Self { node, parent: None, step: Step::Root, problems }
     }
 
     /// Says what is wrong with this value, and what would be right.
     pub(super) fn report(&self, message: impl Into<String>) -> Reported {
-        self.problems
-            .report(self.node.place, || (self.path(), message.into()))
+        self.problems.report(self.node.place, || (self.path(), message.into()))
     }
 
     pub(super) fn wrong_type(&self, expected: &str) -> Reported {
@@ -79,12 +73,7 @@ impl<'a> Field<'a> {
         for (index, node) in items.iter().enumerate() {
             let step = Step::Index(index);
             let parent = Some(self);
-            match read(&Field {
-                node,
-                parent,
-                step,
-                ..*self
-            }) {
+            match read(&Field { node, parent, step, ..*self }) {
                 Ok(value) => values.push(value),
                 Err(reported) => failed = Some(reported),
             }
@@ -101,11 +90,7 @@ impl<'a> Field<'a> {
         let Value::Mapping(entries) = &self.node.value else {
             return Err(self.wrong_type(expected));
         };
-        let mut mapping = Mapping {
-            field: self,
-            entries: HashMap::new(),
-            known: Vec::new(),
-        };
+        let mut mapping = Mapping { field: self, entries: HashMap::new(), known: Vec::new() };
         let duplicates = mapping.index(entries);
         let value = read(&mut mapping);
         let unknown = mapping.refuse_the_rest();
@@ -139,12 +124,7 @@ impl<'a> Field<'a> {
         self.problems.report(place, || {
             let step = Step::Key(key);
             let parent = Some(self);
-            let path = Field {
-                parent,
-                step,
-                ..*self
-            }
-            .path();
+            let path = Field { parent, step, ..*self }.path();
             (path, message())
         })
     }
@@ -187,10 +167,7 @@ impl<'a> Mapping<'a> {
             return Ok(None);
         };
         let field = self.field.child(entry);
-        Ok(Some(At {
-            value: read(&field)?,
-            field,
-        }))
+        Ok(Some(At { value: read(&field)?, field }))
     }
 
     /// Reads a field that has a default.

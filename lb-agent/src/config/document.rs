@@ -8,11 +8,8 @@ use lb_common::abi::Timeouts;
 use lb_common::api::{Mode, Protocol, Scheduler};
 
 /// LVS's names for the modes.
-const MODE_SYNONYMS: [(&str, Mode); 3] = [
-    ("masq", Mode::Nat),
-    ("gate", Mode::Dr),
-    ("ipip", Mode::Tunnel),
-];
+const MODE_SYNONYMS: [(&str, Mode); 3] =
+    [("masq", Mode::Nat), ("gate", Mode::Dr), ("ipip", Mode::Tunnel)];
 
 /// ipvsadm's flags that make a hash scheduler look at the port.
 const PORT_FLAGS: [(&str, Scheduler); 2] = [("sh-port", Scheduler::Sh), ("mh-port", Scheduler::Mh)];
@@ -32,11 +29,7 @@ pub(super) fn config(root: &Field<'_>, interface_exists: &dyn Fn(&str) -> bool) 
         let interfaces = map.required("interfaces", "[eth0]", |f| interfaces(f, interface_exists));
         let limits = map.or("limits", Limits::default(), limits);
         let services = map.required("services", "[]", |f| services(f, limits.ok()));
-        Ok(Config {
-            interfaces: interfaces?.value,
-            limits: limits?,
-            services: services?.value,
-        })
+        Ok(Config { interfaces: interfaces?.value, limits: limits?, services: services?.value })
     })
 }
 
@@ -44,9 +37,7 @@ fn interfaces(field: &Field<'_>, exists: &dyn Fn(&str) -> bool) -> Read<Vec<Stri
     let mut seen = Distinct::new();
     let names = field.list("a list of interfaces, like [eth0]", |field| {
         let name = interface(field)?;
-        seen.claim(name.clone(), field, |line| {
-            format!("{name:?} is in line {line} already")
-        })?;
+        seen.claim(name.clone(), field, |line| format!("{name:?} is in line {line} already"))?;
         if exists(&name) {
             Ok(name)
         } else {
@@ -94,54 +85,46 @@ fn service(
     addresses: &mut Distinct<check::VirtualAddress>,
     totals: &mut Totals,
 ) -> Read<Service> {
-    field.mapping(
-        "a service with a name, an address, a mode and servers",
-        |map| {
-            let name = map.required("name", "web", |f| unique_name(f, names, "service"));
-            let protocol = map.or(
-                "protocol",
-                Protocol::Tcp,
-                word(words(Protocol::ALL, Protocol::word)),
-            );
-            let address = map.required("address", "192.168.0.99:80", |f| {
-                let address = endpoint(f)?;
-                addresses.claim((address, protocol?), f, |line| {
-                    format!("the service in line {line} has this address and protocol already")
-                })?;
-                Ok(address)
-            });
-            let modes = words(Mode::ALL, Mode::word).chain(MODE_SYNONYMS);
-            let mode = map.required("mode", "dr", word(modes));
-            let schedulers = word(words(Scheduler::ALL, Scheduler::word));
-            let scheduler = map.or("scheduler", Scheduler::Wrr, schedulers);
-            let hash_port = map.or("scheduler_flags", false, |f| {
-                scheduler_flags(f, scheduler.ok())
-            });
-            let table_size = map.optional("table_size", prime(MAX_TABLE_SIZE));
-            let timeouts = map.or("timeouts", Timeouts::DEFAULT, timeouts);
-            let known = Known {
-                address: address.as_ref().ok().map(|at| at.value),
-                mode: mode.as_ref().ok().map(|at| at.value),
-            };
-            let servers = map.required("servers", "[]", |f| servers(f, known, totals));
-            if let Ok(Some(size)) = &table_size {
-                let servers = servers.as_ref().ok().map(|at| at.value.len());
-                check::table(size, scheduler.ok(), servers)?;
-                totals.add_table(size)?;
-            }
-            Ok(Service {
-                name: name?.value,
-                address: address?.value,
-                protocol: protocol?,
-                mode: mode?.value,
-                scheduler: scheduler?,
-                hash_port: hash_port?,
-                timeouts: timeouts?,
-                table_size: table_size?.map(|at| at.value),
-                servers: servers?.value,
-            })
-        },
-    )
+    field.mapping("a service with a name, an address, a mode and servers", |map| {
+        let name = map.required("name", "web", |f| unique_name(f, names, "service"));
+        let protocol =
+            map.or("protocol", Protocol::Tcp, word(words(Protocol::ALL, Protocol::word)));
+        let address = map.required("address", "192.168.0.99:80", |f| {
+            let address = endpoint(f)?;
+            addresses.claim((address, protocol?), f, |line| {
+                format!("the service in line {line} has this address and protocol already")
+            })?;
+            Ok(address)
+        });
+        let modes = words(Mode::ALL, Mode::word).chain(MODE_SYNONYMS);
+        let mode = map.required("mode", "dr", word(modes));
+        let schedulers = word(words(Scheduler::ALL, Scheduler::word));
+        let scheduler = map.or("scheduler", Scheduler::Wrr, schedulers);
+        let hash_port = map.or("scheduler_flags", false, |f| scheduler_flags(f, scheduler.ok()));
+        let table_size = map.optional("table_size", prime(MAX_TABLE_SIZE));
+        let timeouts = map.or("timeouts", Timeouts::DEFAULT, timeouts);
+        let known = Known {
+            address: address.as_ref().ok().map(|at| at.value),
+            mode: mode.as_ref().ok().map(|at| at.value),
+        };
+        let servers = map.required("servers", "[]", |f| servers(f, known, totals));
+        if let Ok(Some(size)) = &table_size {
+            let servers = servers.as_ref().ok().map(|at| at.value.len());
+            check::table(size, scheduler.ok(), servers)?;
+            totals.add_table(size)?;
+        }
+        Ok(Service {
+            name: name?.value,
+            address: address?.value,
+            protocol: protocol?,
+            mode: mode?.value,
+            scheduler: scheduler?,
+            hash_port: hash_port?,
+            timeouts: timeouts?,
+            table_size: table_size?.map(|at| at.value),
+            servers: servers?.value,
+        })
+    })
 }
 
 fn scheduler_flags(field: &Field<'_>, scheduler: Option<Scheduler>) -> Read<bool> {
@@ -161,13 +144,7 @@ fn timeouts(field: &Field<'_>) -> Read<Timeouts> {
         let fin = map.or("fin", default.fin, timeout());
         let closed = map.or("closed", default.closed, timeout());
         let udp = map.or("udp", default.udp, timeout());
-        Ok(Timeouts {
-            syn: syn?,
-            established: established?,
-            fin: fin?,
-            closed: closed?,
-            udp: udp?,
-        })
+        Ok(Timeouts { syn: syn?, established: established?, fin: fin?, closed: closed?, udp: udp? })
     })
 }
 
@@ -187,11 +164,7 @@ fn servers(field: &Field<'_>, service: Known, totals: &mut Totals) -> Read<Vec<S
                 Ok(address)
             });
             let weight = map.or("weight", 1, number(0..=Server::MAX_WEIGHT));
-            Ok(Server {
-                name: name?.value,
-                address: address?.value,
-                weight: weight?,
-            })
+            Ok(Server { name: name?.value, address: address?.value, weight: weight? })
         });
         room.and(server)
     })

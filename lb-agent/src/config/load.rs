@@ -21,9 +21,7 @@ pub fn load(path: &Path, interface_exists: &dyn Fn(&str) -> bool) -> Result<Conf
     let bytes = read(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
     if bytes.len() as u64 > MAX_FILE_SIZE {
         let size = MAX_FILE_SIZE >> 20;
-        return Err(whole(format!(
-            "larger than {size} MiB, which no configuration is"
-        )));
+        return Err(whole(format!("larger than {size} MiB, which no configuration is")));
     }
     parse_bytes(&file, &bytes, interface_exists)
 }
@@ -68,10 +66,7 @@ pub fn parse(
 /// At most one byte more than is allowed.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for somebody to write to it.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("not a regular file"));
     }

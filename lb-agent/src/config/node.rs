@@ -89,10 +89,7 @@ struct Open<'t> {
 
 enum Items<'t> {
     List(Vec<Rc<Node<'t>>>),
-    Mapping {
-        entries: Vec<Entry<'t>>,
-        key: Option<(Cow<'t, str>, Place)>,
-    },
+    Mapping { entries: Vec<Entry<'t>>, key: Option<(Cow<'t, str>, Place)> },
 }
 
 impl<'t> Builder<'t> {
@@ -101,10 +98,7 @@ impl<'t> Builder<'t> {
         if let Some(tag) = event.tag() {
             let place = span.tag_start().map_or(place, |start| self::place(&start));
             let tag = quote(&tag.original());
-            return unreadable(
-                place,
-                format!("the tag {tag} means nothing here; remove it"),
-            );
+            return unreadable(place, format!("the tag {tag} means nothing here; remove it"));
         }
         match event {
             Event::DocumentStart(..) => {
@@ -123,38 +117,18 @@ impl<'t> Builder<'t> {
                     Some(key) if null && span.start == span.end => key,
                     _ => place,
                 };
-                let value = if null {
-                    Value::Null
-                } else {
-                    Value::Scalar { text, quoted }
-                };
+                let value = if null { Value::Null } else { Value::Scalar { text, quoted } };
                 self.complete(place, anchor, value)?;
             }
             Event::SequenceStart(_, anchor, _) => {
-                self.open.push(Open {
-                    place,
-                    anchor,
-                    items: Items::List(Vec::new()),
-                });
+                self.open.push(Open { place, anchor, items: Items::List(Vec::new()) });
             }
             Event::MappingStart(_, anchor, _) => {
-                let items = Items::Mapping {
-                    entries: Vec::new(),
-                    key: None,
-                };
-                self.open.push(Open {
-                    place,
-                    anchor,
-                    items,
-                });
+                let items = Items::Mapping { entries: Vec::new(), key: None };
+                self.open.push(Open { place, anchor, items });
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(Open {
-                    place,
-                    anchor,
-                    items,
-                }) = self.open.pop()
-                {
+                if let Some(Open { place, anchor, items }) = self.open.pop() {
                     let value = match items {
                         Items::List(items) => Value::List(items),
                         Items::Mapping { entries, .. } => Value::Mapping(entries),
@@ -176,10 +150,7 @@ impl<'t> Builder<'t> {
 
     fn key_place(&self) -> Option<Place> {
         match self.open.last()?.items {
-            Items::Mapping {
-                key: Some((_, place)),
-                ..
-            } => Some(place),
+            Items::Mapping { key: Some((_, place)), .. } => Some(place),
             _ => None,
         }
     }
@@ -195,12 +166,7 @@ impl<'t> Builder<'t> {
             Value::List(items) => measure(items.iter()),
             Value::Mapping(entries) => measure(entries.iter().map(|entry| &entry.value)),
         };
-        let node = Rc::new(Node {
-            place,
-            value,
-            nodes,
-            depth,
-        });
+        let node = Rc::new(Node { place, value, nodes, depth });
         // The parser numbers anchors from 1.
         if anchor > 0 {
             self.anchors.insert(anchor, Rc::clone(&node));
@@ -230,11 +196,7 @@ impl<'t> Builder<'t> {
             None => self.root = Some(node),
             Some(Items::List(items)) => items.push(node),
             Some(Items::Mapping { entries, key }) => match key.take() {
-                Some((key, place)) => entries.push(Entry {
-                    key,
-                    place,
-                    value: node,
-                }),
+                Some((key, place)) => entries.push(Entry { key, place, value: node }),
                 None => match &node.value {
                     Value::Scalar { text, .. } => *key = Some((text.clone(), place)),
                     Value::Null => *key = Some((Cow::Borrowed(""), place)),
@@ -248,24 +210,16 @@ impl<'t> Builder<'t> {
 
 /// Values and levels of a list or mapping of `items`.
 fn measure<'n, 't: 'n>(items: impl Iterator<Item = &'n Rc<Node<'t>>>) -> (u32, u32) {
-    items.fold((1, 1), |(nodes, depth), item| {
-        (nodes + item.nodes, depth.max(item.depth + 1))
-    })
+    items.fold((1, 1), |(nodes, depth), item| (nodes + item.nodes, depth.max(item.depth + 1)))
 }
 
 fn place(marker: &Marker) -> Place {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Place {
-        line: number(marker.line()),
-        column: number(marker.col()).saturating_add(1),
-    }
+    Place { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
 }
 
 fn unreadable<T>(place: Place, message: impl Into<String>) -> Result<T, Unreadable> {
-    Err(Unreadable {
-        place,
-        message: message.into(),
-    })
+    Err(Unreadable { place, message: message.into() })
 }
 
 fn too_deep() -> String {
@@ -278,10 +232,8 @@ fn refuse_control_characters(text: &str) -> Result<(), Unreadable> {
     match text.char_indices().find(|&(_, c)| !allowed(c)) {
         None => Ok(()),
         Some((at, c)) => {
-            let message = format!(
-                "the control character U+{:04X} is not allowed; remove it",
-                u32::from(c)
-            );
+            let message =
+                format!("the control character U+{:04X} is not allowed; remove it", u32::from(c));
             unreadable(Place::after(&text[..at]), message)
         }
     }
@@ -303,17 +255,12 @@ fn syntax_error(text: &str, error: &ScanError) -> Unreadable {
         }
         kind => format!("this is not YAML: {kind}"),
     };
-    Unreadable {
-        place: place(error.marker()),
-        message,
-    }
+    Unreadable { place: place(error.marker()), message }
 }
 
 /// Whether YAML took `[2001:db8::99]:80` for a list and stumbled over what follows it.
 fn is_unquoted_ipv6(text: &str, marker: &Marker) -> bool {
-    let Some((before, after)) = marker
-        .byte_offset()
-        .and_then(|at| text.split_at_checked(at))
+    let Some((before, after)) = marker.byte_offset().and_then(|at| text.split_at_checked(at))
     else {
         return false;
     };

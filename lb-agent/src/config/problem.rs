@@ -20,10 +20,7 @@ impl Place {
         let line = text.bytes().filter(|&byte| byte == b'\n').count() + 1;
         let column = text.chars().rev().take_while(|&c| c != '\n').count() + 1;
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Self {
-            line: number(line),
-            column: number(column),
-        }
+        Self { line: number(line), column: number(column) }
     }
 }
 
@@ -40,11 +37,7 @@ pub(super) struct Problems {
 
 impl Problems {
     pub(super) fn new(file: &str) -> Self {
-        Self {
-            file: file.to_owned(),
-            listed: RefCell::default(),
-            omitted: Cell::new(0),
-        }
+        Self { file: file.to_owned(), listed: RefCell::default(), omitted: Cell::new(0) }
     }
 
     /// A list of one problem, which no field is to blame for.

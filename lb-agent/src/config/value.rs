@@ -43,10 +43,7 @@ pub(super) fn interface(field: &Field<'_>) -> Read<String> {
     {
         return Ok(name.to_owned());
     }
-    Err(field.report(format!(
-        "{} cannot be the name of an interface",
-        quote(name)
-    )))
+    Err(field.report(format!("{} cannot be the name of an interface", quote(name))))
 }
 
 /// A whole number within a range.
@@ -54,11 +51,7 @@ pub(super) fn number(range: RangeInclusive<u32>) -> impl Fn(&Field<'_>) -> Read<
     move |field| {
         let (min, max) = (range.start(), range.end());
         let expected = || format!("a whole number from {min} to {max}");
-        let Value::Scalar {
-            text,
-            quoted: false,
-        } = &field.node.value
-        else {
+        let Value::Scalar { text, quoted: false } = &field.node.value else {
             let quotes = match &field.node.value {
                 Value::Scalar { .. } => " without quotes",
                 _ => "",
@@ -88,11 +81,7 @@ pub(super) fn seconds(range: RangeInclusive<u32>) -> impl Fn(&Field<'_>) -> Read
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(field.wrong_type(EXPECTED));
         }
-        match digits
-            .parse::<u32>()
-            .ok()
-            .and_then(|number| number.checked_mul(unit))
-        {
+        match digits.parse::<u32>().ok().and_then(|number| number.checked_mul(unit)) {
             Some(seconds) if range.contains(&seconds) => Ok(seconds),
             _ => {
                 let (min, max) = (duration(*range.start()), duration(*range.end()));
@@ -112,18 +101,10 @@ pub(super) fn word<'w, T>(
         let Value::Scalar { text, .. } = &field.node.value else {
             return Err(field.wrong_type(&format!("one of {}", listed())));
         };
-        choices
-            .clone()
-            .find(|(word, _)| word == text)
-            .map(|(_, value)| value)
-            .ok_or_else(|| {
-                let hint = did_you_mean(text, words());
-                field.report(format!(
-                    "{} is not known{hint}; accepted are {}",
-                    quote(text),
-                    listed()
-                ))
-            })
+        choices.clone().find(|(word, _)| word == text).map(|(_, value)| value).ok_or_else(|| {
+            let hint = did_you_mean(text, words());
+            field.report(format!("{} is not known{hint}; accepted are {}", quote(text), listed()))
+        })
     }
 }
 
@@ -168,19 +149,13 @@ fn why_no_endpoint(text: &str) -> Option<String> {
         } else {
             ""
         };
-        return Some(format!(
-            "the port is missing{brackets}, like {:?}",
-            example.to_string()
-        ));
+        return Some(format!("the port is missing{brackets}, like {:?}", example.to_string()));
     }
     let (host, port) = text.rsplit_once(':')?;
     if port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    match (
-        without_brackets(host).parse::<IpAddr>(),
-        port.parse::<u16>(),
-    ) {
+    match (without_brackets(host).parse::<IpAddr>(), port.parse::<u16>()) {
         (Ok(address), Ok(port)) => {
             let correct = SocketAddr::new(address, port).to_string();
             Some(format!("{} is written {correct:?}", quote(text)))
@@ -194,9 +169,7 @@ fn why_no_endpoint(text: &str) -> Option<String> {
 }
 
 fn without_brackets(text: &str) -> &str {
-    text.strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'))
-        .unwrap_or(text)
+    text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text)
 }
 
 fn why_unusable(address: SocketAddr) -> Option<&'static str> {
@@ -208,10 +181,7 @@ fn why_unusable(address: SocketAddr) -> Option<&'static str> {
         (ip.is_unspecified(), "it stands for no address"),
         (ip.is_multicast(), "it is a multicast address"),
         (ip == Ipv4Addr::BROADCAST, "it is the broadcast address"),
-        (
-            ip.is_loopback(),
-            "it is a loopback address, which never leaves a host",
-        ),
+        (ip.is_loopback(), "it is a loopback address, which never leaves a host"),
         (
             v6_is(|v6| v6.ip().to_ipv4_mapped().is_some()),
             "it is an IPv4 address in IPv6 form; write it as IPv4",
@@ -221,9 +191,7 @@ fn why_unusable(address: SocketAddr) -> Option<&'static str> {
             "it is a link-local address, which is valid on one link only",
         ),
     ];
-    rules
-        .into_iter()
-        .find_map(|(broken, why)| broken.then_some(why))
+    rules.into_iter().find_map(|(broken, why)| broken.then_some(why))
 }
 
 fn is_prime(number: u32) -> bool {
@@ -233,13 +201,8 @@ fn is_prime(number: u32) -> bool {
 
 /// Seconds in the largest unit that fits.
 fn duration(seconds: u32) -> String {
-    let largest = UNITS
-        .iter()
-        .rev()
-        .find(|(_, unit)| seconds.is_multiple_of(*unit));
-    largest.map_or(seconds.to_string(), |(letter, unit)| {
-        format!("{}{letter}", seconds / unit)
-    })
+    let largest = UNITS.iter().rev().find(|(_, unit)| seconds.is_multiple_of(*unit));
+    largest.map_or(seconds.to_string(), |(letter, unit)| format!("{}{letter}", seconds / unit))
 }
 
 /// A number from the file, cut short without quotes.

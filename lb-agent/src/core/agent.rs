@@ -52,15 +52,7 @@ pub(super) struct Parts {
 
 impl Agent {
     pub(super) fn new(parts: Parts) -> Result<Self> {
-        let Parts {
-            options,
-            config,
-            store,
-            resolver,
-            dataplane,
-            netlink,
-            warnings,
-        } = parts;
+        let Parts { options, config, store, resolver, dataplane, netlink, warnings } = parts;
         Ok(Self {
             options,
             started: Instant::now(),
@@ -118,10 +110,7 @@ impl Agent {
             resolution: &|address| resolutions.get(&address),
             links: self.resolver.links().clone(),
         };
-        plan(
-            &Desired::new(&self.config, inputs, &mut self.cache),
-            &self.observed,
-        )
+        plan(&Desired::new(&self.config, inputs, &mut self.cache), &self.observed)
     }
 
     pub(super) fn apply(&mut self, ops: &[Op]) -> Result<()> {
@@ -138,10 +127,7 @@ impl Agent {
 
     /// Puts the program on the configured interfaces, as far as it isn't.
     pub(super) async fn attach(&mut self) -> Result<()> {
-        let attached = self
-            .dataplane
-            .attach(&self.netlink, &self.config.interfaces)
-            .await?;
+        let attached = self.dataplane.attach(&self.netlink, &self.config.interfaces).await?;
         let before = std::mem::replace(&mut self.attached, attached);
         for now in self.attached.iter().filter(|now| !before.contains(now)) {
             if let Some(problem) = &now.problem {
@@ -157,11 +143,7 @@ impl Agent {
     /// Takes in what the kernel has told.
     pub(super) async fn follow_change(&mut self, change: Change) {
         let converged = self.converge().map(drop);
-        let attached = if change.links {
-            self.attach().await
-        } else {
-            Ok(())
-        };
+        let attached = if change.links { self.attach().await } else { Ok(()) };
         self.note([converged, attached]);
     }
 
@@ -224,11 +206,7 @@ impl Agent {
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut warnings = self.warnings.clone();
         warnings.extend(self.failures.iter().cloned());
-        warnings.extend(
-            self.attached
-                .iter()
-                .filter_map(|attached| attached.problem.clone()),
-        );
+        warnings.extend(self.attached.iter().filter_map(|attached| attached.problem.clone()));
         warnings.extend(self.drivers.values().cloned());
         for service in &self.config.services {
             for server in &service.servers {
@@ -254,16 +232,11 @@ impl Agent {
     }
 
     pub(super) fn way(&self, service: &config::Service, server: &config::Server) -> Way<'_> {
-        way(
-            service.mode,
-            self.resolver.resolutions().get(&server.address.ip()),
-        )
+        way(service.mode, self.resolver.resolutions().get(&server.address.ip()))
     }
 
     pub(super) fn weight(&self, service: &config::Service, server: &config::Server) -> u32 {
-        self.store
-            .overrides()
-            .weight(&service.name, &server.name, server.weight)
+        self.store.overrides().weight(&service.name, &server.name, server.weight)
     }
 
     fn repair(&mut self) -> Result<()> {
@@ -282,10 +255,7 @@ impl Agent {
     fn note(&mut self, results: impl IntoIterator<Item = Result<()>>) {
         let errors = results.into_iter().filter_map(Result::err);
         let failures: Vec<String> = errors.map(|error| format!("{error:#}")).collect();
-        for failure in failures
-            .iter()
-            .filter(|failure| !self.failures.contains(failure))
-        {
+        for failure in failures.iter().filter(|failure| !self.failures.contains(failure)) {
             error!("{failure}");
         }
         self.failures = failures;
@@ -303,10 +273,7 @@ fn keep_vlan_tags(interface: &str, drivers: &mut BTreeMap<String, String>) {
     match host::keep_vlan_tags(interface) {
         Ok(turned_off) => {
             for feature in turned_off {
-                info!(
-                    interface,
-                    feature, "turned off, so that VLAN tags stay in the frames"
-                );
+                info!(interface, feature, "turned off, so that VLAN tags stay in the frames");
             }
         }
         Err(error) => {

@@ -36,11 +36,7 @@ impl Control for Agent {
 
     fn services(&mut self) -> Result<Vec<Service>, Refusal> {
         let view = View::new(self)?;
-        self.config
-            .services
-            .iter()
-            .map(|service| view.service(service))
-            .collect()
+        self.config.services.iter().map(|service| view.service(service)).collect()
     }
 
     fn service(&mut self, service: &str) -> Result<Service, Refusal> {
@@ -56,9 +52,7 @@ impl Control for Agent {
         find_server(find_service(self, service)?, server)?;
         let mut overrides = self.store.overrides().clone();
         overrides.change(service, server, change)?;
-        let ops = self
-            .plan(&overrides)
-            .map_err(|error| Refusal::Conflict(error.to_string()))?;
+        let ops = self.plan(&overrides).map_err(|error| Refusal::Conflict(error.to_string()))?;
         self.store.change(service, server, change)?;
         self.apply(&ops)
             .map_err(|error| Refusal::Failed(format!("kept, but not in force yet: {error:#}")))?;
@@ -67,11 +61,7 @@ impl Control for Agent {
     }
 
     fn connections(&mut self, query: &ConnectionQuery) -> Result<Connections, Refusal> {
-        let service = query
-            .service
-            .as_deref()
-            .map(|name| find_service(self, name))
-            .transpose()?;
+        let service = query.service.as_deref().map(|name| find_service(self, name)).transpose()?;
         let server = match (service, &query.server) {
             (_, None) => None,
             (Some(service), Some(name)) => Some(find_server(service, name)?),
@@ -108,16 +98,9 @@ impl From<dataplane::Error> for Refusal {
 
 fn find_service<'a>(agent: &'a Agent, name: &str) -> Result<&'a config::Service, Refusal> {
     let services = &agent.config.services;
-    services
-        .iter()
-        .find(|service| service.name == name)
-        .ok_or_else(|| {
-            Refusal::unknown(
-                "service",
-                name,
-                services.iter().map(|service| service.name.as_str()),
-            )
-        })
+    services.iter().find(|service| service.name == name).ok_or_else(|| {
+        Refusal::unknown("service", name, services.iter().map(|service| service.name.as_str()))
+    })
 }
 
 fn find_server<'a>(
@@ -125,15 +108,8 @@ fn find_server<'a>(
     name: &str,
 ) -> Result<&'a config::Server, Refusal> {
     let servers = &service.servers;
-    servers
-        .iter()
-        .find(|server| server.name == name)
-        .ok_or_else(|| {
-            let kind = format!("server of {}", service.name);
-            Refusal::unknown(
-                &kind,
-                name,
-                servers.iter().map(|server| server.name.as_str()),
-            )
-        })
+    servers.iter().find(|server| server.name == name).ok_or_else(|| {
+        let kind = format!("server of {}", service.name);
+        Refusal::unknown(&kind, name, servers.iter().map(|server| server.name.as_str()))
+    })
 }

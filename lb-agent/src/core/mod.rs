@@ -72,9 +72,7 @@ pub async fn run(options: Options) -> Result<()> {
     let opened = Store::open(options.state_dir.join("overrides.json"))?;
     warnings.extend(opened.warning);
 
-    let mut resolver = Resolver::start()
-        .await
-        .context("following routes and neighbours")?;
+    let mut resolver = Resolver::start().await.context("following routes and neighbours")?;
     agent::follow(&mut resolver, &config);
     learn_ways(&mut resolver).await;
     let listener = Listener::bind(&options.socket).await?;
@@ -85,15 +83,7 @@ pub async fn run(options: Options) -> Result<()> {
     let (connection, netlink, _) = rtnetlink::new_connection().context("opening netlink")?;
     tokio::spawn(connection);
     let store = opened.store;
-    let parts = Parts {
-        options,
-        config,
-        store,
-        resolver,
-        dataplane,
-        netlink,
-        warnings,
-    };
+    let parts = Parts { options, config, store, resolver, dataplane, netlink, warnings };
     let mut agent = Agent::new(parts)?;
     // Before the program sees packets, the maps say where they go.
     agent.converge()?;
@@ -173,9 +163,7 @@ async fn learn_ways(resolver: &mut Resolver) {
 
 /// What is wrong in a configuration file that a client of the control API has sent.
 fn check(name: &str, text: &[u8]) -> Vec<Problem> {
-    config::parse_bytes(name, text, &interface_exists)
-        .err()
-        .unwrap_or_default()
+    config::parse_bytes(name, text, &interface_exists).err().unwrap_or_default()
 }
 
 fn interface_exists(name: &str) -> bool {
@@ -183,11 +171,7 @@ fn interface_exists(name: &str) -> bool {
 }
 
 fn list(problems: &[Problem]) -> String {
-    problems
-        .iter()
-        .map(Problem::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Takes the data plane down without an agent.

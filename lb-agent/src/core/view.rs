@@ -43,10 +43,7 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn service(&self, service: &config::Service) -> Result<Service, Refusal> {
-        let servers = service
-            .servers
-            .iter()
-            .map(|server| self.server(service, server));
+        let servers = service.servers.iter().map(|server| self.server(service, server));
         Ok(Service {
             name: service.name.clone(),
             address: service.address,
@@ -84,9 +81,7 @@ impl<'a> View<'a> {
                 }),
                 Way::Unknown | Way::Local | Way::Unusable(_) => None,
             },
-            active: index
-                .and_then(|index| self.active.get(&index).copied())
-                .unwrap_or(0),
+            active: index.and_then(|index| self.active.get(&index).copied()).unwrap_or(0),
             stats: match index {
                 Some(index) => stats(self.agent.dataplane.server_stats(index)?),
                 None => Stats::default(),
@@ -119,15 +114,11 @@ impl<'a> View<'a> {
             if let Some((service, server)) = servers.get(&flow.server) {
                 found.total += 1;
                 if found.connections.len() < limit {
-                    found
-                        .connections
-                        .push(connection(service, server, key, flow, self.now));
+                    found.connections.push(connection(service, server, key, flow, self.now));
                 }
             }
         })?;
-        found
-            .connections
-            .sort_by_key(|one| (one.client, one.address));
+        found.connections.sort_by_key(|one| (one.client, one.address));
         Ok(found)
     }
 
@@ -145,11 +136,7 @@ impl<'a> View<'a> {
     }
 
     fn id(&self, service: &config::Service) -> Option<u32> {
-        self.agent
-            .observed
-            .services
-            .get(&desired::key(service))
-            .map(|entry| entry.id)
+        self.agent.observed.services.get(&desired::key(service)).map(|entry| entry.id)
     }
 
     fn index(&self, service: &config::Service, server: &config::Server) -> Option<u32> {
@@ -200,18 +187,6 @@ fn mac(octets: [u8; 6]) -> String {
 }
 
 fn stats(counted: abi::Stats) -> Stats {
-    let abi::Stats {
-        connections,
-        packets_in,
-        bytes_in,
-        packets_out,
-        bytes_out,
-    } = counted;
-    Stats {
-        connections,
-        packets_in,
-        bytes_in,
-        packets_out,
-        bytes_out,
-    }
+    let abi::Stats { connections, packets_in, bytes_in, packets_out, bytes_out } = counted;
+    Stats { connections, packets_in, bytes_in, packets_out, bytes_out }
 }

@@ -38,16 +38,9 @@ impl Dataplane {
     ) -> Result<Vec<Attached>, Error> {
         let pins = |path, source| Error::Pins { path, source };
         let path = self.folder.path().to_owned();
-        let others = self
-            .folder
-            .of_other_versions()
-            .map_err(|e| pins(path.clone(), e))?;
+        let others = self.folder.of_other_versions().map_err(|e| pins(path.clone(), e))?;
         // First, so that an interface which has another name now is free.
-        for interface in self
-            .folder
-            .interfaces()
-            .map_err(|e| pins(path.clone(), e))?
-        {
+        for interface in self.folder.interfaces().map_err(|e| pins(path.clone(), e))? {
             if !interfaces.contains(&interface) {
                 info!(interface, "detached: no longer configured");
                 pins::remove(&self.folder.link(&interface)).map_err(|e| pins(path.clone(), e))?;
@@ -70,15 +63,8 @@ impl Dataplane {
         interface: &str,
         others: &[Folder],
     ) -> Result<Attached, Error> {
-        let attached = |mode, problem| Attached {
-            interface: interface.to_owned(),
-            mode,
-            problem,
-        };
-        let Some(hook) = hook::look(netlink, interface)
-            .await
-            .map_err(Error::Netlink)?
-        else {
+        let attached = |mode, problem| Attached { interface: interface.to_owned(), mode, problem };
+        let Some(hook) = hook::look(netlink, interface).await.map_err(Error::Netlink)? else {
             return Ok(attached(
                 AttachMode::Detached,
                 Some(format!("there is no interface {interface}")),
@@ -98,9 +84,7 @@ impl Dataplane {
             }
             Err(error) => Ok(attached(
                 AttachMode::Detached,
-                Some(format!(
-                    "the XDP program cannot be attached to {interface}: {error}"
-                )),
+                Some(format!("the XDP program cannot be attached to {interface}: {error}")),
             )),
         }
     }
@@ -123,26 +107,18 @@ impl Dataplane {
             if let Err(error) = self.swap(link) {
                 warn!(interface, %error, "the pinned link is of no use");
             } else {
-                let hook = hook::look(netlink, interface)
-                    .await
-                    .map_err(Error::Netlink)?;
+                let hook = hook::look(netlink, interface).await.map_err(Error::Netlink)?;
                 if let Some(hook) = hook.filter(|hook| hook.program == Some(self.program_id)) {
                     if found != pin {
                         let link = PinnedLink::from_pin(&found).map(FdLink::from);
                         link.map_err(io::Error::other)
                             .and_then(|link| link.pin(&pin).map_err(io::Error::other))
-                            .map_err(|source| Error::Pins {
-                                path: pin.clone(),
-                                source,
-                            })?;
+                            .map_err(|source| Error::Pins { path: pin.clone(), source })?;
                     }
                     return Ok(Some(hook.mode));
                 }
             }
-            pins::remove(&found).map_err(|source| Error::Pins {
-                path: found,
-                source,
-            })?;
+            pins::remove(&found).map_err(|source| Error::Pins { path: found, source })?;
         }
         Ok(None)
     }

@@ -17,11 +17,7 @@ pub(super) struct Hook {
 
 /// Looks an interface up; none if there is no such interface.
 pub(super) async fn look(netlink: &Handle, interface: &str) -> io::Result<Option<Hook>> {
-    let mut found = netlink
-        .link()
-        .get()
-        .match_name(interface.to_owned())
-        .execute();
+    let mut found = netlink.link().get().match_name(interface.to_owned()).execute();
     let message = match found.try_next().await {
         Ok(Some(message)) => message,
         Ok(None) => return Ok(None),
@@ -32,18 +28,12 @@ pub(super) async fn look(netlink: &Handle, interface: &str) -> io::Result<Option
         }
         Err(error) => return Err(io::Error::other(error)),
     };
-    let mut hook = Hook {
-        ifindex: message.header.index,
-        mode: AttachMode::Detached,
-        program: None,
-    };
-    let attributes = message
-        .attributes
-        .iter()
-        .filter_map(|attribute| match attribute {
-            LinkAttribute::Xdp(attributes) => Some(attributes),
-            _ => None,
-        });
+    let mut hook =
+        Hook { ifindex: message.header.index, mode: AttachMode::Detached, program: None };
+    let attributes = message.attributes.iter().filter_map(|attribute| match attribute {
+        LinkAttribute::Xdp(attributes) => Some(attributes),
+        _ => None,
+    });
     for attribute in attributes.flatten() {
         match attribute {
             LinkXdp::Attached(XdpAttached::SocketBuffer) => hook.mode = AttachMode::Generic,

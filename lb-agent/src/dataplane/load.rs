@@ -31,14 +31,8 @@ impl Dataplane {
     /// [`Dataplane::warnings`].
     pub fn load(root: &Path, limits: &Limits) -> Result<Self, Error> {
         let folder = Folder::of_this_version(root);
-        let pins = |source| Error::Pins {
-            path: folder.path().to_owned(),
-            source,
-        };
-        let pinned = |source| Error::Pinned {
-            path: folder.path().to_owned(),
-            source,
-        };
+        let pins = |source| Error::Pins { path: folder.path().to_owned(), source };
+        let pinned = |source| Error::Pinned { path: folder.path().to_owned(), source };
         folder.create().map_err(pins)?;
 
         let mut loader = EbpfLoader::new();
@@ -68,22 +62,15 @@ impl Dataplane {
         pin(program, &folder).map_err(pins)?;
         let program_id = program.info()?.id();
         let maps = Maps::open(&folder)?;
-        Ok(Self {
-            folder,
-            ebpf,
-            program_id,
-            maps,
-            warnings,
-        })
+        Ok(Self { folder, ebpf, program_id, maps, warnings })
     }
 
     /// Takes down what an agent left below `root`, of any version, without loading anything.
     pub fn detach_pinned(root: &Path) -> Result<(), Error> {
         let folder = Folder::of_this_version(root);
-        let others = folder.of_other_versions().map_err(|source| Error::Pins {
-            path: root.to_owned(),
-            source,
-        })?;
+        let others = folder
+            .of_other_versions()
+            .map_err(|source| Error::Pins { path: root.to_owned(), source })?;
         for folder in others.iter().chain([&folder]) {
             super::remove(folder)?;
         }
@@ -99,10 +86,7 @@ fn adopted(spec: &Spec, path: &Path) -> Result<Option<MapInfo>, Error> {
     }
     let info = info(spec, path)?;
     if spec.name == map::REASONS && spec.check(&info).is_err() {
-        let pins = |source| Error::Pins {
-            path: path.to_owned(),
-            source,
-        };
+        let pins = |source| Error::Pins { path: path.to_owned(), source };
         pins::remove(path).map_err(pins)?;
         return Ok(None);
     }
@@ -110,20 +94,13 @@ fn adopted(spec: &Spec, path: &Path) -> Result<Option<MapInfo>, Error> {
 }
 
 fn info(spec: &Spec, path: &Path) -> Result<MapInfo, Error> {
-    MapInfo::from_pin(path).map_err(|source| Error::Map {
-        name: spec.name,
-        source,
-    })
+    MapInfo::from_pin(path).map_err(|source| Error::Map { name: spec.name, source })
 }
 
 /// The program in the loaded object.
 pub(super) fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, ProgramError> {
     let program = ebpf.program_mut(PROGRAM);
-    program
-        .ok_or(ProgramError::InvalidName {
-            name: PROGRAM.to_owned(),
-        })?
-        .try_into()
+    program.ok_or(ProgramError::InvalidName { name: PROGRAM.to_owned() })?.try_into()
 }
 
 /// Pins a program in the place of the last one.

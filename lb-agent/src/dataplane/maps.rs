@@ -38,9 +38,7 @@ impl Maps {
             MapData::from_pin(folder.map(name)).map_err(|source| Error::Map { name, source })
         };
         let size = |name| -> Result<u32, Error> {
-            let info = pinned(name)?
-                .info()
-                .map_err(|source| Error::Map { name, source })?;
+            let info = pinned(name)?.info().map_err(|source| Error::Map { name, source })?;
             Ok(info.max_entries())
         };
         let slots = Slots::open(&pinned(map::SLOTS)?, size(map::SLOTS)?)
@@ -58,11 +56,7 @@ impl Maps {
                 map::SERVICE_STATS,
                 Map::PerCpuArray,
             )?,
-            server_stats: typed(
-                pinned(map::SERVER_STATS)?,
-                map::SERVER_STATS,
-                Map::PerCpuArray,
-            )?,
+            server_stats: typed(pinned(map::SERVER_STATS)?, map::SERVER_STATS, Map::PerCpuArray)?,
             all: Handles {
                 services: pinned(map::SERVICES)?,
                 servers: pinned(map::SERVERS)?,
@@ -81,40 +75,24 @@ impl Maps {
     pub(super) fn unresolved(folder: &Folder) -> Result<RingBuf<MapData>, Error> {
         let name = map::UNRESOLVED;
         let data = MapData::from_pin(folder.map(name));
-        typed(
-            data.map_err(|source| Error::Map { name, source })?,
-            name,
-            Map::RingBuf,
-        )
+        typed(data.map_err(|source| Error::Map { name, source })?, name, Map::RingBuf)
     }
 
     pub(super) fn observe(&self) -> Result<Observed, Error> {
         let mut services = std::collections::HashMap::new();
-        read(
-            &self.all.services,
-            map::SERVICES,
-            |key: &ServiceKey, value: &Service| {
-                services.insert(*key, *value);
-            },
-        )?;
+        read(&self.all.services, map::SERVICES, |key: &ServiceKey, value: &Service| {
+            services.insert(*key, *value);
+        })?;
         let mut servers = vec![Server::new_zeroed(); self.servers.len() as usize];
-        read(
-            &self.all.servers,
-            map::SERVERS,
-            |index: &u32, value: &Server| {
-                if let Some(server) = servers.get_mut(*index as usize) {
-                    *server = *value;
-                }
-            },
-        )?;
+        read(&self.all.servers, map::SERVERS, |index: &u32, value: &Server| {
+            if let Some(server) = servers.get_mut(*index as usize) {
+                *server = *value;
+            }
+        })?;
         let mut links = BTreeMap::new();
-        read(
-            &self.all.links,
-            map::LINKS,
-            |ifindex: &u32, value: &Link| {
-                links.insert(*ifindex, *value);
-            },
-        )?;
+        read(&self.all.links, map::LINKS, |ifindex: &u32, value: &Link| {
+            links.insert(*ifindex, *value);
+        })?;
         // Of the slots, those that are in use: the whole map may be large.
         let mut slots = vec![0; self.slots.len()];
         for service in services.values() {
@@ -141,18 +119,15 @@ impl Maps {
             Op::ResetServer { index } => {
                 reset(&mut self.server_stats, *index).map_err(failed(map::SERVER_STATS))
             }
-            Op::WriteServer { index, value } => self
-                .servers
-                .set(*index, Raw(*value), 0)
-                .map_err(failed(map::SERVERS)),
-            Op::WriteTable { start, slots } => self
-                .slots
-                .write(*start, slots)
-                .map_err(|source| Error::Slots { source }),
-            Op::WriteService { key, value } => self
-                .services
-                .insert(Raw(*key), Raw(*value), 0)
-                .map_err(failed(map::SERVICES)),
+            Op::WriteServer { index, value } => {
+                self.servers.set(*index, Raw(*value), 0).map_err(failed(map::SERVERS))
+            }
+            Op::WriteTable { start, slots } => {
+                self.slots.write(*start, slots).map_err(|source| Error::Slots { source })
+            }
+            Op::WriteService { key, value } => {
+                self.services.insert(Raw(*key), Raw(*value), 0).map_err(failed(map::SERVICES))
+            }
             Op::RemoveService { key } => {
                 gone(self.services.remove(&Raw(*key))).map_err(failed(map::SERVICES))
             }
@@ -160,17 +135,15 @@ impl Maps {
                 sys::wait_for_programs();
                 Ok(())
             }
-            Op::WriteLink { ifindex, value } => self
-                .links
-                .insert(ifindex, Raw(*value), 0)
-                .map_err(failed(map::LINKS)),
+            Op::WriteLink { ifindex, value } => {
+                self.links.insert(ifindex, Raw(*value), 0).map_err(failed(map::LINKS))
+            }
             Op::RemoveLink { ifindex } => {
                 gone(self.links.remove(ifindex)).map_err(failed(map::LINKS))
             }
-            Op::WriteSources(sources) => self
-                .sources
-                .set(0, Raw(**sources), 0)
-                .map_err(failed(map::SOURCES)),
+            Op::WriteSources(sources) => {
+                self.sources.set(0, Raw(**sources), 0).map_err(failed(map::SOURCES))
+            }
         }
     }
 
@@ -183,10 +156,7 @@ impl Maps {
     }
 
     pub(super) fn reason(&self, reason: Reason) -> Result<u64, Error> {
-        let counts = self
-            .reasons
-            .get(&(reason as u32), 0)
-            .map_err(failed(map::REASONS))?;
+        let counts = self.reasons.get(&(reason as u32), 0).map_err(failed(map::REASONS))?;
         Ok(counts.iter().sum())
     }
 
@@ -225,10 +195,8 @@ where
     K: zerocopy::FromBytes + zerocopy::IntoBytes + Clone,
     V: zerocopy::FromBytes + zerocopy::IntoBytes + Clone,
 {
-    sys::visit(map.fd().as_fd(), each).map_err(|error| Error::Map {
-        name,
-        source: MapError::IoError(error),
-    })
+    sys::visit(map.fd().as_fd(), each)
+        .map_err(|error| Error::Map { name, source: MapError::IoError(error) })
 }
 
 fn reset(stats: &mut PerCpuArray<MapData, Raw<Stats>>, index: u32) -> Result<(), MapError> {

@@ -149,10 +149,8 @@ impl Dataplane {
     /// The next hops that the data plane asks for. Must be called in a tokio runtime.
     pub fn unresolved(&self) -> Result<Unresolved, Error> {
         let ring = maps::Maps::unresolved(&self.folder)?;
-        Unresolved::new(ring).map_err(|error| Error::Map {
-            name: map::UNRESOLVED,
-            source: MapError::IoError(error),
-        })
+        Unresolved::new(ring)
+            .map_err(|error| Error::Map { name: map::UNRESOLVED, source: MapError::IoError(error) })
     }
 
     /// Takes the data plane down: links first, then program and maps.
@@ -167,10 +165,7 @@ pub fn now() -> io::Result<u32> {
 }
 
 fn remove(folder: &pins::Folder) -> Result<(), Error> {
-    folder.remove().map_err(|source| Error::Pins {
-        path: folder.path().to_owned(),
-        source,
-    })
+    folder.remove().map_err(|source| Error::Pins { path: folder.path().to_owned(), source })
 }
 
 /// aya's messages leave out what the kernel said.

@@ -22,27 +22,17 @@ pub(super) struct Folder {
 impl Folder {
     /// The folder of this version; not made yet.
     pub(super) fn of_this_version(root: &Path) -> Self {
-        Self {
-            root: root.to_owned(),
-            path: root.join(format!("v{ABI_VERSION}")),
-        }
+        Self { root: root.to_owned(), path: root.join(format!("v{ABI_VERSION}")) }
     }
 
     /// Folders that other versions left.
     pub(super) fn of_other_versions(&self) -> io::Result<Vec<Self>> {
-        let paths = entries(&self.root)?
-            .into_iter()
-            .filter(|path| *path != self.path);
+        let paths = entries(&self.root)?.into_iter().filter(|path| *path != self.path);
         let versions = paths.filter(|path| {
             let number = name(path).strip_prefix('v').unwrap_or_default();
             number.parse::<u32>().is_ok() && path.is_dir()
         });
-        Ok(versions
-            .map(|path| Self {
-                root: self.root.clone(),
-                path,
-            })
-            .collect())
+        Ok(versions.map(|path| Self { root: self.root.clone(), path }).collect())
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -67,16 +57,13 @@ impl Folder {
     }
 
     pub(super) fn link(&self, interface: &str) -> PathBuf {
-        self.path
-            .join(format!("{LINK}{}", interface.replace('.', DOT)))
+        self.path.join(format!("{LINK}{}", interface.replace('.', DOT)))
     }
 
     /// Names of the interfaces with a pinned link.
     pub(super) fn interfaces(&self) -> io::Result<Vec<String>> {
         let paths = entries(&self.path)?;
-        let links = paths
-            .iter()
-            .filter_map(|path| name(path).strip_prefix(LINK));
+        let links = paths.iter().filter_map(|path| name(path).strip_prefix(LINK));
         Ok(links.map(|name| name.replace(DOT, ".")).collect())
     }
 
@@ -108,9 +95,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 /// What is in a folder, in the order of the names; nothing if there is no folder.
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = match fs::read_dir(folder) {
-        Ok(entries) => entries
-            .map(|entry| Ok(entry?.path()))
-            .collect::<io::Result<Vec<_>>>()?,
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),
     };
@@ -119,9 +104,7 @@ fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn name(path: &Path) -> &str {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default()
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -134,12 +117,9 @@ mod tests {
         let folder = Folder::of_this_version(root.path());
         assert!(folder.interfaces().unwrap().is_empty());
         folder.create().unwrap();
-        for path in [
-            folder.link("eth0"),
-            folder.link("eth0.7"),
-            folder.program(),
-            folder.map("FLOWS"),
-        ] {
+        for path in
+            [folder.link("eth0"), folder.link("eth0.7"), folder.program(), folder.map("FLOWS")]
+        {
             fs::write(path, "").unwrap();
         }
         fs::create_dir(root.path().join("v0")).unwrap();

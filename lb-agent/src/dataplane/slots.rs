@@ -26,16 +26,8 @@ impl Slots {
             .ok_or_else(|| io::Error::other("the slots map is empty"))?;
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping, of a file that nobody can shrink.
-        let memory = unsafe {
-            mmap(
-                None,
-                length,
-                protection,
-                MapFlags::MAP_SHARED,
-                map.fd().as_fd(),
-                0,
-            )?
-        };
+        let memory =
+            unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, map.fd().as_fd(), 0)? };
         Ok(Self { memory, slots })
     }
 
@@ -58,12 +50,7 @@ impl Slots {
 
     /// Reads the part of a run of slots that is within the map, to the same place in `image`.
     pub(super) fn copy(&self, start: u32, slots: u32, image: &mut [u32]) {
-        let from = self
-            .shared()
-            .iter()
-            .zip(image)
-            .skip(start as usize)
-            .take(slots as usize);
+        let from = self.shared().iter().zip(image).skip(start as usize).take(slots as usize);
         for (slot, copy) in from {
             *copy = slot.load(Ordering::Relaxed);
         }

@@ -30,23 +30,13 @@ pub(super) const SPECS: [Spec; 12] = {
     const SERVICES: fn(&Limits) -> u32 = |limits| limits.services;
     const SERVERS: fn(&Limits) -> u32 = |limits| limits.servers;
     const fn spec<K, V>(name: &'static str, kind: MapType, size: Size) -> Spec {
-        Spec {
-            name,
-            kind,
-            key: size_of::<K>(),
-            value: size_of::<V>(),
-            size,
-        }
+        Spec { name, kind, key: size_of::<K>(), value: size_of::<V>(), size }
     }
     [
         // Beside each service there may be the entry for its fragments.
         spec::<ServiceKey, Service>(map::SERVICES, MapType::Hash, Limit("services", SERVICES, 2)),
         spec::<u32, Server>(map::SERVERS, MapType::Array, Limit("servers", SERVERS, 1)),
-        spec::<u32, u32>(
-            map::SLOTS,
-            MapType::Array,
-            Limit("slots", |limits| limits.slots, 1),
-        ),
+        spec::<u32, u32>(map::SLOTS, MapType::Array, Limit("slots", |limits| limits.slots, 1)),
         spec::<u32, u64>(map::CURSORS, MapType::Array, Limit("services", SERVICES, 1)),
         spec::<FlowKey, Flow>(
             map::FLOWS,
@@ -66,11 +56,7 @@ pub(super) const SPECS: [Spec; 12] = {
             MapType::PerCpuArray,
             Limit("services", SERVICES, 1),
         ),
-        spec::<u32, Stats>(
-            map::SERVER_STATS,
-            MapType::PerCpuArray,
-            Limit("servers", SERVERS, 1),
-        ),
+        spec::<u32, Stats>(map::SERVER_STATS, MapType::PerCpuArray, Limit("servers", SERVERS, 1)),
         spec::<(), ()>(map::UNRESOLVED, MapType::RingBuf, Fixed),
     ]
 };

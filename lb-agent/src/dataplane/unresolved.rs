@@ -1,7 +1,4 @@
-#![expect(
-    unsafe_code,
-    reason = "tokio's registration of a file descriptor is unsafe"
-)]
+#![expect(unsafe_code, reason = "tokio's registration of a file descriptor is unsafe")]
 
 use aya::maps::{MapData, RingBuf};
 use lb_common::abi::Neighbor;

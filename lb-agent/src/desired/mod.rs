@@ -15,7 +15,8 @@ use crate::{
 };
 use lb_common::{
     abi::{
-        Address, Link, NextHop, Select, ServiceKey, Sources, Timeouts, mode, protocol, server_flags,
+        Address, Link, Macs, NextHop, Select, ServiceKey, Sources, Timeouts, mode, protocol,
+        server_flags,
     },
     api::{Mode, Protocol, Scheduler, ServerState},
 };
@@ -111,21 +112,13 @@ impl Desired {
             .collect::<Vec<_>>();
 
         for service in &services {
-            for server in service
-                .servers
-                .iter()
-                .filter(|server| server.mode == mode::NAT)
-            {
+            for server in service.servers.iter().filter(|server| server.mode == mode::NAT) {
                 sources.insert(&server.address, server.port, service.key.protocol);
             }
         }
         let keys: HashSet<ServiceKey> = services.iter().map(|service| service.key).collect();
         cache.retain(|key| keys.contains(key));
-        Self {
-            services,
-            links: inputs.links,
-            sources,
-        }
+        Self { services, links: inputs.links, sources }
     }
 }
 
@@ -135,11 +128,7 @@ pub fn key(service: &config::Service) -> ServiceKey {
         Protocol::Tcp => protocol::TCP,
         Protocol::Udp => protocol::UDP,
     };
-    ServiceKey::new(
-        service.address.ip().into(),
-        service.address.port().to_be(),
-        protocol,
-    )
+    ServiceKey::new(service.address.ip().into(), service.address.port().to_be(), protocol)
 }
 
 /// What an operator is told of a server with this weight.
@@ -190,9 +179,7 @@ fn server(mode: Mode, address: SocketAddr, way: &Way<'_>) -> Server {
                 tags: via.tags,
                 ifindex: via.ifindex,
                 mtu: via.mtu,
-                destination: via.next_hop_mac.unwrap_or_default(),
-                source: via.source_mac,
-                ..NextHop::default()
+                macs: Macs::new(via.next_hop_mac.unwrap_or_default(), via.source_mac),
             };
         }
     }

@@ -26,16 +26,8 @@ fn service(mode: Mode, scheduler: Scheduler) -> config::Service {
         timeouts: Timeouts::DEFAULT,
         table_size: None,
         servers: vec![
-            config::Server {
-                name: "a".into(),
-                address: ([10, 0, 0, 1], 8080).into(),
-                weight: 1,
-            },
-            config::Server {
-                name: "b".into(),
-                address: ([10, 0, 0, 2], 8080).into(),
-                weight: 2,
-            },
+            config::Server { name: "a".into(), address: ([10, 0, 0, 1], 8080).into(), weight: 1 },
+            config::Server { name: "b".into(), address: ([10, 0, 0, 2], 8080).into(), weight: 2 },
         ],
     }
 }
@@ -68,16 +60,13 @@ fn a_resolved_server_has_all_that_forwarding_needs() {
     assert_eq!(server.tunnel_source, Address::from_v4([10, 0, 0, 254]));
     assert_eq!(server.next_hop.ifindex, 7);
     assert_eq!(server.next_hop.mtu, 1500);
-    assert_eq!(server.next_hop.destination, [2, 0, 0, 0, 0, 2]);
-    assert_eq!(server.next_hop.source, [2, 0, 0, 0, 0, 1]);
+    let macs = Macs::new([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 1]);
+    assert_eq!(server.next_hop.macs, macs);
 }
 
 #[test]
 fn a_server_without_a_way_stays_in_the_table() {
-    let waiting = Resolution::Via(Via {
-        next_hop_mac: None,
-        ..via()
-    });
+    let waiting = Resolution::Via(Via { next_hop_mac: None, ..via() });
     let unreachable = Resolution::Unreachable("no route".into());
     for resolution in [None, Some(&waiting), Some(&unreachable)] {
         let desired = desired(service(Mode::Nat, Scheduler::Wrr), resolution);
@@ -89,14 +78,8 @@ fn a_server_without_a_way_stays_in_the_table() {
 
 #[test]
 fn each_mode_refuses_the_ways_it_cannot_use() {
-    let gateway = Resolution::Via(Via {
-        gateway: Some([10, 0, 0, 9].into()),
-        ..via()
-    });
-    let no_source = Resolution::Via(Via {
-        source: None,
-        ..via()
-    });
+    let gateway = Resolution::Via(Via { gateway: Some([10, 0, 0, 9].into()), ..via() });
+    let no_source = Resolution::Via(Via { source: None, ..via() });
     let cases = [
         (Mode::Nat, &Resolution::Local, ServerState::Unreachable),
         (Mode::Dr, &Resolution::Local, ServerState::Local),
@@ -109,40 +92,26 @@ fn each_mode_refuses_the_ways_it_cannot_use() {
         (Mode::Tunnel, &no_source, ServerState::Unreachable),
     ];
     for (mode, resolution, expected) in cases {
-        assert_eq!(
-            state(1, &way(mode, Some(resolution))),
-            expected,
-            "{mode} {resolution:?}"
-        );
+        assert_eq!(state(1, &way(mode, Some(resolution))), expected, "{mode} {resolution:?}");
         let flags = match expected {
             ServerState::Up => server_flags::RESOLVED,
             ServerState::Local => server_flags::LOCAL,
             _ => 0,
         };
         let server = only_server(mode, Some(resolution));
-        assert_eq!(
-            server.flags,
-            server_flags::PRESENT | flags,
-            "{mode} {resolution:?}"
-        );
+        assert_eq!(server.flags, server_flags::PRESENT | flags, "{mode} {resolution:?}");
     }
 }
 
 #[test]
 fn states_tell_the_first_thing_to_look_at() {
     let up = via();
-    let waiting = Via {
-        next_hop_mac: None,
-        ..via()
-    };
+    let waiting = Via { next_hop_mac: None, ..via() };
     assert_eq!(state(1, &Way::Via(&up)), ServerState::Up);
     assert_eq!(state(0, &Way::Via(&up)), ServerState::Drained);
     assert_eq!(state(1, &Way::Via(&waiting)), ServerState::Unresolved);
     assert_eq!(state(1, &Way::Unknown), ServerState::Unresolved);
-    assert_eq!(
-        state(0, &Way::Unusable(String::new())),
-        ServerState::Unreachable
-    );
+    assert_eq!(state(0, &Way::Unusable(String::new())), ServerState::Unreachable);
 }
 
 #[test]
@@ -159,10 +128,7 @@ fn only_nat_servers_answer_through_the_director() {
 #[test]
 fn schedulers_select_by_cursor_or_hash() {
     let select = |scheduler, hash_port| {
-        let service = config::Service {
-            hash_port,
-            ..service(Mode::Dr, scheduler)
-        };
+        let service = config::Service { hash_port, ..service(Mode::Dr, scheduler) };
         desired(service, None).services[0].select
     };
     assert_eq!(select(Scheduler::Rr, false), Select::Cursor);

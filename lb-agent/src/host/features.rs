@@ -1,7 +1,4 @@
-#![expect(
-    unsafe_code,
-    reason = "an interface's features are set by an ioctl with a pointer"
-)]
+#![expect(unsafe_code, reason = "an interface's features are set by an ioctl with a pointer")]
 
 use super::{Error, refused};
 use nix::errno::Errno;
@@ -28,11 +25,7 @@ pub fn keep_vlan_tags(interface: &str) -> Result<Vec<&'static str>, Error> {
         .filter_map(|name| Some((names.iter().position(|known| known == name)?, name)))
         .collect();
     let on = |active: &[u32]| -> Vec<(usize, &'static str)> {
-        known
-            .iter()
-            .copied()
-            .filter(|(bit, _)| active[bit / 32] >> (bit % 32) & 1 == 1)
-            .collect()
+        known.iter().copied().filter(|(bit, _)| active[bit / 32] >> (bit % 32) & 1 == 1).collect()
     };
 
     let before = on(&features.active(names.len()).map_err(refused(action))?);
@@ -40,22 +33,13 @@ pub fn keep_vlan_tags(interface: &str) -> Result<Vec<&'static str>, Error> {
         return Ok(Vec::new());
     }
     let bits: Vec<usize> = before.iter().map(|(bit, _)| *bit).collect();
-    features
-        .turn_off(&bits, names.len())
-        .map_err(refused(action))?;
+    features.turn_off(&bits, names.len()).map_err(refused(action))?;
     let after = on(&features.active(names.len()).map_err(refused(action))?);
     if after.is_empty() {
         return Ok(before.into_iter().map(|(_, name)| name).collect());
     }
-    let features = after
-        .iter()
-        .map(|(_, name)| *name)
-        .collect::<Vec<_>>()
-        .join(" and ");
-    Err(Error::TagsStripped {
-        interface: interface.to_owned(),
-        features,
-    })
+    let features = after.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(" and ");
+    Err(Error::TagsStripped { interface: interface.to_owned(), features })
 }
 
 // Commands and numbers of linux/ethtool.h.
@@ -85,10 +69,7 @@ impl Features {
         }
         let flags = SockFlag::SOCK_CLOEXEC;
         let socket = socket(AddressFamily::Inet, SockType::Datagram, flags, None)?;
-        Ok(Self {
-            socket,
-            interface: name,
-        })
+        Ok(Self { socket, interface: name })
     }
 
     /// The names of the features, in the order of their bits.
@@ -103,15 +84,9 @@ impl Features {
         let mut strings = vec![GET_STRINGS, FEATURE_NAMES, count];
         strings.resize(3 + count as usize * NAME_BYTES / size_of::<u32>(), 0);
         self.call(&mut strings)?;
-        let bytes: Vec<u8> = strings[3..]
-            .iter()
-            .flat_map(|word| word.to_ne_bytes())
-            .collect();
+        let bytes: Vec<u8> = strings[3..].iter().flat_map(|word| word.to_ne_bytes()).collect();
         let names = bytes.chunks(NAME_BYTES).map(|name| {
-            let end = name
-                .iter()
-                .position(|byte| *byte == 0)
-                .unwrap_or(name.len());
+            let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
             String::from_utf8_lossy(&name[..end]).into_owned()
         });
         Ok(names.collect())
@@ -144,9 +119,7 @@ impl Features {
     fn call(&self, words: &mut [u32]) -> io::Result<()> {
         let mut request = libc::ifreq {
             ifr_name: self.interface,
-            ifr_ifru: libc::__c_anonymous_ifr_ifru {
-                ifru_data: words.as_mut_ptr().cast(),
-            },
+            ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_data: words.as_mut_ptr().cast() },
         };
         // SAFETY: the kernel reads the name, and reads and writes `words` through the pointer, no
         // further than the count in the command's structure, which the callers size `words` by.
@@ -158,8 +131,5 @@ impl Features {
 /// A u64 as the two words that it lies in.
 fn halves(value: u64) -> [u32; 2] {
     let [a, b, c, d, e, f, g, h] = value.to_ne_bytes();
-    [
-        u32::from_ne_bytes([a, b, c, d]),
-        u32::from_ne_bytes([e, f, g, h]),
-    ]
+    [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])]
 }

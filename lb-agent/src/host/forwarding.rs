@@ -40,13 +40,9 @@ impl Routers {
         let mut kept = Self(Vec::new());
         let interfaces = fs::read_dir(IPV6).map_err(refused(|| format!("list {IPV6}")))?;
         for interface in interfaces.filter_map(Result::ok) {
-            let (listens, forwards) = (
-                interface.path().join("accept_ra"),
-                interface.path().join("forwarding"),
-            );
-            let special = ["all", "default"]
-                .iter()
-                .any(|name| interface.file_name() == *name);
+            let (listens, forwards) =
+                (interface.path().join("accept_ra"), interface.path().join("forwarding"));
+            let special = ["all", "default"].iter().any(|name| interface.file_name() == *name);
             if !special
                 && read(&listens)?.as_deref() == Some("1")
                 && read(&forwards)?.as_deref() == Some("0")

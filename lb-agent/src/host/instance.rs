@@ -64,12 +64,9 @@ fn owner() -> Option<u32> {
     connect(socket.as_raw_fd(), &name().ok()?).ok()?;
     let credentials = getsockopt(&socket, sockopt::PeerCredentials).ok()?;
     // A process of another pid namespace shows as 0.
-    u32::try_from(credentials.pid())
-        .ok()
-        .filter(|pid| *pid != 0)
+    u32::try_from(credentials.pid()).ok().filter(|pid| *pid != 0)
 }
 
 fn process(pid: Option<u32>) -> String {
-    pid.map(|pid| format!(": process {pid}"))
-        .unwrap_or_default()
+    pid.map(|pid| format!(": process {pid}")).unwrap_or_default()
 }

@@ -42,8 +42,5 @@ pub enum Error {
 
 /// Makes an error of a failed attempt to do `action`.
 fn refused(action: impl FnOnce() -> String) -> impl FnOnce(io::Error) -> Error {
-    |source| Error::Refused {
-        action: action(),
-        source,
-    }
+    |source| Error::Refused { action: action(), source }
 }

@@ -148,9 +148,7 @@ impl Resolver {
         if !self.table.has_unasked() {
             self.ask_at = None;
         } else if self.round.is_none() {
-            let ask_at = *self
-                .ask_at
-                .get_or_insert(self.quiet_until.max(now + SETTLE));
+            let ask_at = *self.ask_at.get_or_insert(self.quiet_until.max(now + SETTLE));
             if ask_at <= now {
                 self.ask_at = None;
                 self.round = Some(Round::new(handle, self.table.take_unasked(), now));
@@ -159,8 +157,7 @@ impl Resolver {
         if self.uses.is_empty() {
             for hop in self.table.take_due(now) {
                 let request = use_neighbour(handle.clone(), hop);
-                self.uses
-                    .push(request.map(move |result| (hop, result)).boxed());
+                self.uses.push(request.map(move |result| (hop, result)).boxed());
             }
         }
     }
@@ -180,18 +177,9 @@ impl Resolver {
     /// what has happened is taken in without waiting again.
     async fn step(&mut self) {
         let wake = self.wake();
-        let Self {
-            kernel,
-            sync,
-            round,
-            uses,
-            ..
-        } = self;
+        let Self { kernel, sync, round, uses, .. } = self;
         // A dump shows what is true while it runs: what is told meanwhile comes after it.
-        let events = kernel
-            .as_mut()
-            .filter(|_| sync.is_none())
-            .map(|kernel| &mut kernel.events);
+        let events = kernel.as_mut().filter(|_| sync.is_none()).map(|kernel| &mut kernel.events);
         let happened = tokio::select! {
             biased;
             Some(message) = next(events) => {
@@ -211,17 +199,10 @@ impl Resolver {
     fn wake(&self) -> Instant {
         let connected = self.kernel.is_some();
         let ask = self.ask_at.filter(|_| connected && self.round.is_none());
-        let due = self
-            .table
-            .next_due()
-            .filter(|_| connected && self.uses.is_empty());
+        let due = self.table.next_due().filter(|_| connected && self.uses.is_empty());
         let sync = self.sync.is_none().then_some(self.sync_at);
         let times = [ask, due, sync, self.deliver_at];
-        times
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or_else(|| Instant::now() + RESYNC)
+        times.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + RESYNC)
     }
 
     fn take_in(&mut self, happened: Happened, now: Instant) {
@@ -247,10 +228,7 @@ impl Resolver {
             }
             Happened::Answered(None) => {
                 // Leaves as much time without questions as these took, however much changes.
-                let took = self
-                    .round
-                    .take()
-                    .map_or(Duration::ZERO, |round| now - round.began);
+                let took = self.round.take().map_or(Duration::ZERO, |round| now - round.began);
                 self.quiet_until = now + took;
             }
             Happened::Synced(Err(error)) | Happened::Answered(Some((_, Err(error)))) => {

@@ -8,23 +8,16 @@ const DEADLINE: Duration = Duration::from_secs(20);
 fn in_namespace(test: impl AsyncFnOnce(Resolver) + Send + 'static) {
     let thread = std::thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace (are you root?)");
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async { test(Resolver::start().await.unwrap()).await });
     });
-    thread
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }
 
 async fn until(resolver: &mut Resolver, met: impl Fn(&Resolver) -> bool) {
     let deadline = tokio::time::Instant::now() + DEADLINE;
     while !met(resolver) {
-        tokio::time::timeout_at(deadline, resolver.changed())
-            .await
-            .expect("not in time");
+        tokio::time::timeout_at(deadline, resolver.changed()).await.expect("not in time");
     }
 }
 

@@ -58,11 +58,7 @@ impl Kernel {
         connection.set_forward_done(true);
         connection.set_forward_ack(true);
         connections.spawn(connection);
-        Ok(Self {
-            handle,
-            events: events.boxed(),
-            _connections: connections,
-        })
+        Ok(Self { handle, events: events.boxed(), _connections: connections })
     }
 }
 
@@ -115,10 +111,7 @@ async fn dump_into(
 ) -> io::Result<bool> {
     let mut answers = request(handle, question)?;
     let mut whole = true;
-    while let Some(NetlinkMessage {
-        header, payload, ..
-    }) = answers.next().await
-    {
+    while let Some(NetlinkMessage { header, payload, .. }) = answers.next().await {
         whole &= header.flags & NLM_F_DUMP_INTR == 0;
         match payload {
             NetlinkPayload::InnerMessage(message) => {

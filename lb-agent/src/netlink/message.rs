@@ -76,12 +76,7 @@ pub(super) fn route(answer: &RouteMessage) -> Route {
         }
     }
     match ifindex {
-        Some(ifindex) => Route::Out {
-            ifindex,
-            gateway,
-            source,
-            mtu,
-        },
+        Some(ifindex) => Route::Out { ifindex, gateway, source, mtu },
         None => none("the route names no interface"),
     }
 }
@@ -124,10 +119,7 @@ fn interface(message: &LinkMessage) -> Option<Interface> {
         mtu,
         up: header.flags.contains(LinkFlags::Up),
         carrier: header.flags.contains(LinkFlags::LowerUp),
-        vlan: tag.map(|tag| Vlan {
-            lower: lower.filter(|_| !elsewhere),
-            tag,
-        }),
+        vlan: tag.map(|tag| Vlan { lower: lower.filter(|_| !elsewhere), tag }),
     })
 }
 
@@ -154,10 +146,7 @@ fn vlan_tag(info: &[LinkInfo]) -> Option<Tag> {
             _ => {}
         }
     }
-    Some(Tag {
-        tpid: tpid?.to_be(),
-        tci: (priority << 13 | id?).to_be(),
-    })
+    Some(Tag { tpid: tpid?.to_be(), tci: (priority << 13 | id?).to_be() })
 }
 
 fn own_address(message: &AddressMessage) -> Option<(OwnAddress, u32)> {
@@ -174,32 +163,19 @@ fn own_address(message: &AddressMessage) -> Option<(OwnAddress, u32)> {
     }
     // With a peer, IFA_ADDRESS is the peer's.
     let address = local.or(address)?;
-    Some((
-        OwnAddress {
-            ifindex: header.index,
-            address,
-            prefix_len: header.prefix_len,
-        },
-        flags,
-    ))
+    Some((OwnAddress { ifindex: header.index, address, prefix_len: header.prefix_len }, flags))
 }
 
 fn hop(message: &NeighbourMessage) -> Option<Hop> {
     if message.header.flags.contains(NeighbourFlags::Proxy) {
         return None;
     }
-    let address = message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => Some(IpAddr::from(*v4)),
-            NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => Some(IpAddr::from(*v6)),
-            _ => None,
-        })?;
-    Some(Hop {
-        ifindex: message.header.ifindex,
-        address,
-    })
+    let address = message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => Some(IpAddr::from(*v4)),
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => Some(IpAddr::from(*v6)),
+        _ => None,
+    })?;
+    Some(Hop { ifindex: message.header.ifindex, address })
 }
 
 fn usable(message: &NeighbourMessage) -> Option<Neighbour> {
@@ -212,13 +188,10 @@ fn usable(message: &NeighbourMessage) -> Option<Neighbour> {
         | NeighbourState::Noarp => false,
         _ => return None,
     };
-    let mac = message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            NeighbourAttribute::LinkLayerAddress(bytes) => ethernet(bytes),
-            _ => None,
-        })?;
+    let mac = message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::LinkLayerAddress(bytes) => ethernet(bytes),
+        _ => None,
+    })?;
     Some(Neighbour { mac, stale })
 }
 
@@ -233,18 +206,11 @@ fn prefix(message: &RouteMessage) -> Option<IpNet> {
         AddressFamily::Inet6 => Ipv6Addr::UNSPECIFIED.into(),
         _ => return None,
     };
-    let destination = message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            RouteAttribute::Destination(address) => ip(address),
-            _ => None,
-        });
-    IpNet::new(
-        destination.unwrap_or(anywhere),
-        header.destination_prefix_length,
-    )
-    .ok()
+    let destination = message.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Destination(address) => ip(address),
+        _ => None,
+    });
+    IpNet::new(destination.unwrap_or(anywhere), header.destination_prefix_length).ok()
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {

@@ -29,22 +29,16 @@ fn neighbour(state: NeighbourState, mac: Option<Vec<u8>>) -> NeighbourMessage {
     message.header.family = AddressFamily::Inet;
     message.header.ifindex = 2;
     message.header.state = state;
-    message.attributes = vec![NeighbourAttribute::Destination(NeighbourAddress::Inet(
-        Ipv4Addr::new(192, 0, 2, 2),
-    ))];
-    message
-        .attributes
-        .extend(mac.map(NeighbourAttribute::LinkLayerAddress));
+    message.attributes =
+        vec![NeighbourAttribute::Destination(NeighbourAddress::Inet(Ipv4Addr::new(192, 0, 2, 2)))];
+    message.attributes.extend(mac.map(NeighbourAttribute::LinkLayerAddress));
     message
 }
 
 fn route_message(family: AddressFamily, attributes: Vec<RouteAttribute>) -> RouteMessage {
     let mut message = RouteMessage::default();
-    message.header = RouteHeader {
-        address_family: family,
-        kind: RouteType::Unicast,
-        ..RouteHeader::default()
-    };
+    message.header =
+        RouteHeader { address_family: family, kind: RouteType::Unicast, ..RouteHeader::default() };
     message.attributes = attributes;
     message
 }
@@ -53,11 +47,7 @@ fn route_message(family: AddressFamily, attributes: Vec<RouteAttribute>) -> Rout
 fn a_vlan_interface_is_read_with_its_tag() {
     for (protocol, priority, expected) in [
         (VlanProtocol::Ieee8021Q, None, tag(0x8100, 100)),
-        (
-            VlanProtocol::Ieee8021Ad,
-            Some(5),
-            tag(0x88a8, 5 << 13 | 100),
-        ),
+        (VlanProtocol::Ieee8021Ad, Some(5), tag(0x88a8, 5 << 13 | 100)),
     ] {
         let qos = priority.map(|to| QosMapping { from: 0, to });
         let mut message = LinkVlan::new("eth0.100", 2, 100)
@@ -76,10 +66,7 @@ fn a_vlan_interface_is_read_with_its_tag() {
                 mtu: 1400,
                 up: true,
                 carrier: true,
-                vlan: Some(Vlan {
-                    lower: Some(2),
-                    tag: expected
-                }),
+                vlan: Some(Vlan { lower: Some(2), tag: expected }),
             }))
         );
     }
@@ -87,20 +74,12 @@ fn a_vlan_interface_is_read_with_its_tag() {
 
 #[test]
 fn a_vlan_of_another_namespace_has_nothing_below() {
-    let mut message = LinkVlan::new("moved", 2, 100)
-        .protocol(VlanProtocol::Ieee8021Q)
-        .build();
+    let mut message = LinkVlan::new("moved", 2, 100).protocol(VlanProtocol::Ieee8021Q).build();
     message.attributes.push(LinkAttribute::LinkNetNsId(0));
     let Some(Event::Link(interface)) = event(parsed(RouteNetlinkMessage::NewLink(message))) else {
         panic!("not a link");
     };
-    assert_eq!(
-        interface.vlan,
-        Some(Vlan {
-            lower: None,
-            tag: tag(0x8100, 100)
-        })
-    );
+    assert_eq!(interface.vlan, Some(Vlan { lower: None, tag: tag(0x8100, 100) }));
 }
 
 #[test]
@@ -110,10 +89,7 @@ fn interfaces_without_ethernet_addresses_have_none() {
     let mut loopback = link(vec![name.clone(), mac(6)]);
     loopback.header.link_layer_type = LinkLayerType::Loopback;
     let mut veth = link(vec![name.clone(), mac(6), LinkAttribute::Link(7)]);
-    veth.attributes
-        .push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(
-            InfoKind::Veth,
-        )]));
+    veth.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth)]));
     for (message, expected) in [
         (loopback, None),
         (link(vec![name.clone()]), None),
@@ -170,10 +146,7 @@ fn neighbours_are_usable_in_some_states_and_with_an_address() {
         (State::Reachable, Some(vec![2; 20]), None),
     ] {
         let found = event(RouteNetlinkMessage::NewNeighbour(neighbour(state, mac)));
-        let hop = Hop {
-            ifindex: 2,
-            address: [192, 0, 2, 2].into(),
-        };
+        let hop = Hop { ifindex: 2, address: [192, 0, 2, 2].into() };
         let neighbour = expected.map(|stale| Neighbour { mac: [2; 6], stale });
         assert_eq!(found, Some(Event::Neighbour(hop, neighbour)), "{state:?}");
     }
@@ -182,10 +155,7 @@ fn neighbours_are_usable_in_some_states_and_with_an_address() {
 #[test]
 fn a_route_names_the_addresses_that_it_is_for() {
     let to = |address: Ipv4Addr| RouteAttribute::Destination(RouteAddress::Inet(address));
-    let mut narrow = route_message(
-        AddressFamily::Inet,
-        vec![to(Ipv4Addr::new(198, 51, 100, 0))],
-    );
+    let mut narrow = route_message(AddressFamily::Inet, vec![to(Ipv4Addr::new(198, 51, 100, 0))]);
     narrow.header.destination_prefix_length = 24;
     for (message, expected) in [
         (narrow, "198.51.100.0/24"),
@@ -193,10 +163,7 @@ fn a_route_names_the_addresses_that_it_is_for() {
         (route_message(AddressFamily::Inet6, vec![]), "::/0"),
     ] {
         let expected = Some(Event::Route(expected.parse().unwrap()));
-        assert_eq!(
-            event(RouteNetlinkMessage::NewRoute(message.clone())),
-            expected
-        );
+        assert_eq!(event(RouteNetlinkMessage::NewRoute(message.clone())), expected);
         assert_eq!(event(RouteNetlinkMessage::DelRoute(message)), expected);
     }
 }
@@ -207,10 +174,7 @@ fn answers_that_lead_to_no_neighbour_say_why() {
     let answer = |attribute| route(&route_message(AddressFamily::Inet, vec![attribute]));
     let label = RouteLwTunnelEncap::Mpls(RouteMplsIpTunnel::Ttl(1));
     for (attribute, why) in [
-        (
-            RouteAttribute::Encap(vec![label]),
-            "the route encapsulates packets",
-        ),
+        (RouteAttribute::Encap(vec![label]), "the route encapsulates packets"),
         (
             RouteAttribute::Via(RouteVia::Packet(vec![2; 6])),
             "the route's gateway has no IP address",

@@ -30,9 +30,7 @@ pub(super) fn route(address: IpAddr) -> Message {
     let (family, bits) = family(address);
     message.header.address_family = family;
     message.header.destination_prefix_length = bits;
-    message
-        .attributes
-        .push(RouteAttribute::Destination(address.into()));
+    message.attributes.push(RouteAttribute::Destination(address.into()));
     with_flags(RouteNetlinkMessage::GetRoute(message), 0)
 }
 
@@ -43,13 +41,8 @@ pub(super) fn use_neighbour(hop: Hop) -> Message {
     message.header.family = family(hop.address).0;
     message.header.ifindex = hop.ifindex;
     message.header.flags = NeighbourFlags::Use;
-    message
-        .attributes
-        .push(NeighbourAttribute::Destination(hop.address.into()));
-    with_flags(
-        RouteNetlinkMessage::NewNeighbour(message),
-        NLM_F_CREATE | NLM_F_ACK,
-    )
+    message.attributes.push(NeighbourAttribute::Destination(hop.address.into()));
+    with_flags(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_ACK)
 }
 
 fn family(address: IpAddr) -> (AddressFamily, u8) {

@@ -26,12 +26,9 @@ impl Route {
     pub(super) fn hop(&self, address: IpAddr) -> Option<Hop> {
         match *self {
             Self::Local | Self::Nowhere(_) => None,
-            Self::Out {
-                ifindex, gateway, ..
-            } => Some(Hop {
-                ifindex,
-                address: gateway.unwrap_or(address),
-            }),
+            Self::Out { ifindex, gateway, .. } => {
+                Some(Hop { ifindex, address: gateway.unwrap_or(address) })
+            }
         }
     }
 }
@@ -41,16 +38,9 @@ pub(super) fn resolve(address: IpAddr, route: &Route, topology: &Topology) -> Re
     match route {
         Route::Local => Resolution::Local,
         Route::Nowhere(why) => Resolution::Unreachable(why.clone()),
-        Route::Out {
-            ifindex,
-            gateway,
-            source,
-            mtu,
-        } => {
-            let neighbour = route
-                .hop(address)
-                .and_then(|hop| topology.neighbour(&hop))
-                .map(|found| found.mac);
+        Route::Out { ifindex, gateway, source, mtu } => {
+            let neighbour =
+                route.hop(address).and_then(|hop| topology.neighbour(&hop)).map(|found| found.mac);
             way_out(*ifindex, topology)
                 .map(|via| Via {
                     gateway: *gateway,

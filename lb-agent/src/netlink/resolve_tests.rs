@@ -4,12 +4,7 @@ use super::*;
 use lb_common::abi::{Tag, Tags};
 
 fn out(ifindex: u32) -> Route {
-    Route::Out {
-        ifindex,
-        gateway: None,
-        source: None,
-        mtu: None,
-    }
+    Route::Out { ifindex, gateway: None, source: None, mtu: None }
 }
 
 fn server() -> IpAddr {
@@ -19,28 +14,12 @@ fn server() -> IpAddr {
 #[test]
 fn a_vlan_interface_sends_through_the_one_below() {
     let gateway: IpAddr = [192, 0, 2, 9].into();
-    let mut topology = topology([
-        ethernet(2, "eth0"),
-        vlan(3, "eth0.100", Some(2), tag(0x8100, 100)),
-    ]);
-    let hop = Hop {
-        ifindex: 3,
-        address: gateway,
-    };
-    topology.apply(Event::Neighbour(
-        hop,
-        Some(Neighbour {
-            mac: [9; 6],
-            stale: true,
-        }),
-    ));
+    let mut topology =
+        topology([ethernet(2, "eth0"), vlan(3, "eth0.100", Some(2), tag(0x8100, 100))]);
+    let hop = Hop { ifindex: 3, address: gateway };
+    topology.apply(Event::Neighbour(hop, Some(Neighbour { mac: [9; 6], stale: true })));
     let source = Some([192, 0, 2, 1].into());
-    let route = Route::Out {
-        ifindex: 3,
-        gateway: Some(gateway),
-        source,
-        mtu: Some(1400),
-    };
+    let route = Route::Out { ifindex: 3, gateway: Some(gateway), source, mtu: Some(1400) };
     assert_eq!(
         resolve(server(), &route, &topology),
         Resolution::Via(Via {
@@ -59,9 +38,7 @@ fn a_vlan_interface_sends_through_the_one_below() {
 #[test]
 fn a_next_hop_without_address_is_unresolved_not_unreachable() {
     let topology = topology([ethernet(2, "eth0")]);
-    let Resolution::Via(via) = resolve(server(), &out(2), &topology) else {
-        panic!("no way")
-    };
+    let Resolution::Via(via) = resolve(server(), &out(2), &topology) else { panic!("no way") };
     assert_eq!((via.next_hop_mac, via.mtu), (None, 1500));
 }
 
@@ -69,42 +46,17 @@ fn a_next_hop_without_address_is_unresolved_not_unreachable() {
 fn what_cannot_send_says_why() {
     let eth0 = || ethernet(2, "eth0");
     let on_eth0 = || vlan(3, "eth0.7", Some(2), tag(0x8100, 7));
-    let down = |interface| Interface {
-        up: false,
-        ..interface
-    };
+    let down = |interface| Interface { up: false, ..interface };
     let cases: [(&str, Vec<Interface>, Route); 7] = [
-        (
-            "there is no route to it",
-            vec![],
-            Route::Nowhere("there is no route to it".to_owned()),
-        ),
+        ("there is no route to it", vec![], Route::Nowhere("there is no route to it".to_owned())),
         ("interface 2 is gone", vec![], out(2)),
         ("interface eth0 is down", vec![down(eth0())], out(2)),
-        (
-            "interface eth0 has no carrier",
-            vec![Interface {
-                carrier: false,
-                ..eth0()
-            }],
-            out(2),
-        ),
-        (
-            "interface eth0.7 is down",
-            vec![eth0(), down(on_eth0())],
-            out(3),
-        ),
-        (
-            "interface eth0 is down",
-            vec![down(eth0()), on_eth0()],
-            out(3),
-        ),
+        ("interface eth0 has no carrier", vec![Interface { carrier: false, ..eth0() }], out(2)),
+        ("interface eth0.7 is down", vec![eth0(), down(on_eth0())], out(3)),
+        ("interface eth0 is down", vec![down(eth0()), on_eth0()], out(3)),
         (
             "interface tun0 is not an Ethernet interface",
-            vec![Interface {
-                mac: None,
-                ..ethernet(2, "tun0")
-            }],
+            vec![Interface { mac: None, ..ethernet(2, "tun0") }],
             out(2),
         ),
     ];
@@ -114,8 +66,5 @@ fn what_cannot_send_says_why() {
             Resolution::Unreachable(why.to_owned())
         );
     }
-    assert_eq!(
-        resolve(server(), &Route::Local, &topology([])),
-        Resolution::Local
-    );
+    assert_eq!(resolve(server(), &Route::Local, &topology([])), Resolution::Local);
 }

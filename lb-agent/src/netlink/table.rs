@@ -164,8 +164,7 @@ impl Table {
     }
 
     fn ask_within(&mut self, prefix: IpNet) {
-        self.unasked
-            .extend(self.wanted.range(prefix.network()..=prefix.broadcast()));
+        self.unasked.extend(self.wanted.range(prefix.network()..=prefix.broadcast()));
     }
 
     /// Works everything out again, from other links or neighbours.
@@ -173,15 +172,8 @@ impl Table {
         self.links = self.topology.vlans();
         self.change.links = true;
         let addresses: Vec<IpAddr> = self.routes.keys().copied().collect();
-        addresses
-            .into_iter()
-            .for_each(|address| self.update(address));
-        let hops: BTreeSet<Hop> = self
-            .users
-            .keys()
-            .copied()
-            .chain(self.warmth.hops())
-            .collect();
+        addresses.into_iter().for_each(|address| self.update(address));
+        let hops: BTreeSet<Hop> = self.users.keys().copied().chain(self.warmth.hops()).collect();
         hops.into_iter().for_each(|hop| self.observe(hop, now));
         // What stays up gives the old answer once more; what went down moved its routes silently.
         self.ask_all();

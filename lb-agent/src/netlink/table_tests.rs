@@ -9,28 +9,15 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn through(ifindex: u32, gateway: &str) -> Route {
-    Route::Out {
-        ifindex,
-        gateway: Some(ip(gateway)),
-        source: None,
-        mtu: None,
-    }
+    Route::Out { ifindex, gateway: Some(ip(gateway)), source: None, mtu: None }
 }
 
 fn on_link(ifindex: u32) -> Route {
-    Route::Out {
-        ifindex,
-        gateway: None,
-        source: None,
-        mtu: None,
-    }
+    Route::Out { ifindex, gateway: None, source: None, mtu: None }
 }
 
 fn neighbour(ifindex: u32, address: &str, mac: Option<[u8; 6]>) -> Event {
-    let hop = Hop {
-        ifindex,
-        address: ip(address),
-    };
+    let hop = Hop { ifindex, address: ip(address) };
     Event::Neighbour(hop, mac.map(|mac| Neighbour { mac, stale: false }))
 }
 
@@ -40,10 +27,7 @@ fn table(wanted: &[(&str, Route)], now: Instant) -> Table {
     table.replace(topology([ethernet(2, "eth0")]), now);
     table.want(wanted.iter().map(|(address, _)| ip(address)).collect());
     for address in table.take_unasked() {
-        let (_, route) = wanted
-            .iter()
-            .find(|(wanted, _)| ip(wanted) == address)
-            .unwrap();
+        let (_, route) = wanted.iter().find(|(wanted, _)| ip(wanted) == address).unwrap();
         table.answer(address, route.clone(), now);
     }
     table.take_change();
@@ -75,13 +59,7 @@ fn a_neighbour_concerns_those_behind_it() {
     );
     table.apply(neighbour(2, "192.0.2.2", Some(MAC)), now);
     let behind = addresses(["10.0.0.1", "10.0.0.2", "192.0.2.2"]);
-    assert_eq!(
-        table.take_change(),
-        Change {
-            addresses: behind,
-            links: false
-        }
-    );
+    assert_eq!(table.take_change(), Change { addresses: behind, links: false });
     assert_eq!(mac_of(&table, "10.0.0.1"), Some(MAC));
     assert_eq!(mac_of(&table, "10.0.0.3"), None);
     assert!(!table.has_unasked(), "neighbours move no routes");
@@ -93,17 +71,9 @@ fn a_neighbour_concerns_those_behind_it() {
 #[test]
 fn each_next_hop_is_resolved_once() {
     let now = Instant::now();
-    let mut table = table(
-        &[
-            ("10.0.0.1", through(2, "192.0.2.2")),
-            ("10.0.0.2", through(2, "192.0.2.2")),
-        ],
-        now,
-    );
-    let gateway = Hop {
-        ifindex: 2,
-        address: ip("192.0.2.2"),
-    };
+    let mut table =
+        table(&[("10.0.0.1", through(2, "192.0.2.2")), ("10.0.0.2", through(2, "192.0.2.2"))], now);
+    let gateway = Hop { ifindex: 2, address: ip("192.0.2.2") };
     assert_eq!(table.take_due(now), [gateway]);
     table.apply(neighbour(2, "192.0.2.2", Some(MAC)), now);
     assert_eq!(table.next_due(), None);
@@ -134,29 +104,16 @@ fn only_routes_that_may_have_moved_are_asked_for() {
     let now = Instant::now();
     let all = ["10.0.0.1", "10.0.1.1", "10.0.2.1", "2001:db8::1"];
     let mut table = table(&all.map(|address| (address, on_link(2))), now);
-    let own = OwnAddress {
-        ifindex: 2,
-        address: ip("192.0.2.1"),
-        prefix_len: 24,
-    };
+    let own = OwnAddress { ifindex: 2, address: ip("192.0.2.1"), prefix_len: 24 };
     for (event, expected) in [
-        (
-            Event::Route("10.0.1.0/24".parse().unwrap()),
-            addresses(["10.0.1.1"]),
-        ),
-        (
-            Event::Route("10.0.1.1/32".parse().unwrap()),
-            addresses(["10.0.1.1"]),
-        ),
+        (Event::Route("10.0.1.0/24".parse().unwrap()), addresses(["10.0.1.1"])),
+        (Event::Route("10.0.1.1/32".parse().unwrap()), addresses(["10.0.1.1"])),
         (Event::Route("10.9.0.0/16".parse().unwrap()), addresses([])),
         (
             Event::Route("0.0.0.0/0".parse().unwrap()),
             addresses(["10.0.0.1", "10.0.1.1", "10.0.2.1"]),
         ),
-        (
-            Event::Route("::/0".parse().unwrap()),
-            addresses(["2001:db8::1"]),
-        ),
+        (Event::Route("::/0".parse().unwrap()), addresses(["2001:db8::1"])),
         (Event::Rule, addresses(all)),
         (Event::Address(own, Some(0)), addresses(all)),
         (Event::Address(own, Some(0)), addresses([])),
@@ -171,40 +128,21 @@ fn only_routes_that_may_have_moved_are_asked_for() {
 fn links_that_change_are_told_at_once() {
     let now = Instant::now();
     let mut table = table(&[("192.0.2.2", on_link(2))], now);
-    table.apply(
-        Event::Link(Interface {
-            up: false,
-            ..ethernet(2, "eth0")
-        }),
-        now,
-    );
-    let change = Change {
-        addresses: addresses(["192.0.2.2"]),
-        links: true,
-    };
+    table.apply(Event::Link(Interface { up: false, ..ethernet(2, "eth0") }), now);
+    let change = Change { addresses: addresses(["192.0.2.2"]), links: true };
     assert_eq!(table.take_change(), change);
     assert_eq!(
         table.resolutions()[&ip("192.0.2.2")],
         Resolution::Unreachable("interface eth0 is down".to_owned())
     );
-    assert_eq!(
-        table.next_due(),
-        None,
-        "nobody can be asked over a link that is down"
-    );
+    assert_eq!(table.next_due(), None, "nobody can be asked over a link that is down");
 
     table.apply(Event::Link(ethernet(2, "eth0")), now);
     assert_eq!(table.take_change(), change);
     assert!(table.next_due().is_some());
 
     table.apply(Event::Link(vlan(3, "eth0.7", Some(2), tag(0x8100, 7))), now);
-    assert_eq!(
-        table.take_change(),
-        Change {
-            links: true,
-            ..Change::default()
-        }
-    );
+    assert_eq!(table.take_change(), Change { links: true, ..Change::default() });
     assert!(table.links().keys().eq(&[3]));
 }
 

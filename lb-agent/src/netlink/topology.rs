@@ -122,22 +122,14 @@ impl Topology {
                     Some(flags) => self.addresses.insert(address, flags),
                     None => self.addresses.remove(&address),
                 };
-                if before == flags {
-                    Touched::Nothing
-                } else {
-                    Touched::Routes
-                }
+                if before == flags { Touched::Nothing } else { Touched::Routes }
             }
             Event::Neighbour(hop, neighbour) => {
                 let before = match neighbour {
                     Some(neighbour) => self.neighbours.insert(hop, neighbour),
                     None => self.neighbours.remove(&hop),
                 };
-                if before == neighbour {
-                    Touched::Nothing
-                } else {
-                    Touched::Hop(hop)
-                }
+                if before == neighbour { Touched::Nothing } else { Touched::Hop(hop) }
             }
             Event::Route(prefix) => Touched::RoutesTo(prefix),
             Event::Rule => Touched::Routes,
@@ -151,9 +143,7 @@ impl Topology {
 
     /// The interface of this name.
     pub(super) fn interface_named(&self, name: &str) -> Option<&Interface> {
-        self.interfaces
-            .values()
-            .find(|interface| interface.name == name)
+        self.interfaces.values().find(|interface| interface.name == name)
     }
 
     /// The neighbour, if frames can be sent to it.
@@ -173,18 +163,11 @@ impl Topology {
             }
             tags = Tags([tag, tags.0[0]]);
             let lower = lower.ok_or_else(|| {
-                format!(
-                    "{} stands on an interface of another network namespace",
-                    interface.name
-                )
+                format!("{} stands on an interface of another network namespace", interface.name)
             })?;
             interface = self.present(lower)?;
         }
-        Ok(Link {
-            tags,
-            ifindex: interface.index,
-            pad: 0,
-        })
+        Ok(Link { tags, ifindex: interface.index, pad: 0 })
     }
 
     /// All VLAN interfaces by index, except for those that nothing can be sent from.
@@ -197,8 +180,7 @@ impl Topology {
     }
 
     fn present(&self, index: u32) -> Result<&Interface, String> {
-        self.interface(index)
-            .ok_or_else(|| format!("interface {index} is gone"))
+        self.interface(index).ok_or_else(|| format!("interface {index} is gone"))
     }
 }
 

@@ -102,11 +102,7 @@ impl Warmth {
         let at = match need {
             Need::Nothing => None,
             Need::Resolve => Some(now),
-            Need::Verify => Some(
-                entry
-                    .asked
-                    .map_or(now, |asked| now.max(asked + VERIFY_AGAIN)),
-            ),
+            Need::Verify => Some(entry.asked.map_or(now, |asked| now.max(asked + VERIFY_AGAIN))),
         };
         self.schedule(hop, at);
     }
@@ -196,13 +192,7 @@ impl Warmth {
 
 impl Entry {
     fn new(guest: bool) -> Self {
-        Self {
-            need: Need::Nothing,
-            at: None,
-            asked: None,
-            tries: 0,
-            guest,
-        }
+        Self { need: Need::Nothing, at: None, asked: None, tries: 0, guest }
     }
 }
 

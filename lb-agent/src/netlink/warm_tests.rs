@@ -1,10 +1,7 @@
 use super::*;
 
 fn hop(n: u32) -> Hop {
-    Hop {
-        ifindex: 2,
-        address: n.to_be_bytes().into(),
-    }
+    Hop { ifindex: 2, address: n.to_be_bytes().into() }
 }
 
 /// When each request about the only neighbour goes out, in milliseconds after `begin`.
@@ -24,10 +21,7 @@ fn requests(warmth: &mut Warmth, begin: Instant, count: usize) -> Vec<u128> {
 fn an_unresolved_neighbour_is_asked_for_at_once_and_ever_less_often() {
     let (mut warmth, now) = (Warmth::default(), Instant::now());
     warmth.keep(hop(1), Need::Resolve, now);
-    assert_eq!(
-        requests(&mut warmth, now, 7),
-        [0, 200, 1200, 3200, 8200, 13200, 18200]
-    );
+    assert_eq!(requests(&mut warmth, now, 7), [0, 200, 1200, 3200, 8200, 13200, 18200]);
     assert!(warmth.take_due(now).is_empty(), "not before it is due");
 }
 
@@ -114,8 +108,5 @@ fn a_flood_of_guests_is_held_back() {
         now += REFILL;
         warmth.invite(hop(n), now);
     }
-    assert_eq!(
-        (warmth.guests.len(), warmth.entries.len(), warmth.due.len()),
-        (1024, 1024, 1024)
-    );
+    assert_eq!((warmth.guests.len(), warmth.entries.len(), warmth.due.len()), (1024, 1024, 1024));
 }

@@ -27,11 +27,7 @@ pub type ServerIdentity = (u32, Address, u16);
 impl Observed {
     /// The servers that are present, with their indexes.
     pub fn present(&self) -> impl Iterator<Item = (u32, &Server)> {
-        let numbered = self
-            .servers
-            .iter()
-            .zip(0..)
-            .map(|(server, index)| (index, server));
+        let numbered = self.servers.iter().zip(0..).map(|(server, index)| (index, server));
         numbered.filter(|(_, server)| server.flags & server_flags::PRESENT != 0)
     }
 
@@ -39,9 +35,7 @@ impl Observed {
     pub fn indexes(&self) -> HashMap<ServerIdentity, u32> {
         let mut indexes = HashMap::new();
         for (index, server) in self.present() {
-            indexes
-                .entry((server.service, server.address, server.port))
-                .or_insert(index);
+            indexes.entry((server.service, server.address, server.port)).or_insert(index);
         }
         indexes
     }
@@ -49,8 +43,7 @@ impl Observed {
     /// The slots of a service; none if the entry points beyond the map.
     pub fn table(&self, service: &Service) -> Option<&[u32]> {
         let start = service.table as usize;
-        self.slots
-            .get(start..start.checked_add(service.slots as usize)?)
+        self.slots.get(start..start.checked_add(service.slots as usize)?)
     }
 
     /// Does to this image what an operation does to the maps.

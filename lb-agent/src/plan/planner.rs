@@ -25,16 +25,8 @@ pub(super) fn plan(desired: &Desired, observed: &Observed) -> Result<Vec<Op>, Pl
 
 fn check_limits(desired: &Desired, observed: &Observed) -> Result<(), PlanError> {
     let services = desired.services.len() as u64;
-    let servers = desired
-        .services
-        .iter()
-        .map(|service| service.servers.len() as u64)
-        .sum();
-    let slots = desired
-        .services
-        .iter()
-        .map(|service| service.table.len() as u64)
-        .sum();
+    let servers = desired.services.iter().map(|service| service.servers.len() as u64).sum();
+    let slots = desired.services.iter().map(|service| service.table.len() as u64).sum();
     for (limit, have, need) in [
         ("services", observed.service_capacity, services),
         ("servers", observed.servers.len() as u32, servers),
@@ -84,11 +76,7 @@ impl<'a> Planner<'a> {
     fn new(desired: &'a Desired, observed: &'a Observed) -> Self {
         let survey = Survey::new(observed);
         let mut ids = Pool::new(observed.service_capacity);
-        for service in observed
-            .services
-            .values()
-            .filter(|service| !is_ambiguous(service))
-        {
+        for service in observed.services.values().filter(|service| !is_ambiguous(service)) {
             ids.mark(service.id);
         }
         let mut indexes = Pool::new(observed.servers.len() as u32);
@@ -137,11 +125,8 @@ impl<'a> Planner<'a> {
         for server in &service.servers {
             indexes.push(self.server(id, server, old.is_some())?);
         }
-        let slots: Vec<u32> = service
-            .table
-            .iter()
-            .map(|&position| indexes[position as usize])
-            .collect();
+        let slots: Vec<u32> =
+            service.table.iter().map(|&position| indexes[position as usize]).collect();
         let unchanged = old.filter(|old| self.observed.table(old) == Some(&slots));
         let mut value = Service {
             id,
@@ -155,10 +140,7 @@ impl<'a> Planner<'a> {
         };
         if unchanged.is_none() && !slots.is_empty() {
             value.table = self.take_run(value.slots)?;
-            self.ops.push(Op::WriteTable {
-                start: value.table,
-                slots,
-            });
+            self.ops.push(Op::WriteTable { start: value.table, slots });
         }
 
         self.write_service(service.key, value);
@@ -237,26 +219,15 @@ impl<'a> Planner<'a> {
     /// Takes down what is not wanted; first the entries for fragments, which point to the same
     /// slots as the services' own.
     fn remove_services(&mut self) {
-        let wanted: HashSet<ServiceKey> = self
-            .desired
-            .services
-            .iter()
-            .map(|service| service.key)
-            .collect();
+        let wanted: HashSet<ServiceKey> =
+            self.desired.services.iter().map(|service| service.key).collect();
         let observed = self.observed;
-        let mut gone: Vec<ServiceKey> = observed
-            .services
-            .keys()
-            .copied()
-            .filter(|key| !wanted.contains(key))
-            .collect();
+        let mut gone: Vec<ServiceKey> =
+            observed.services.keys().copied().filter(|key| !wanted.contains(key)).collect();
         gone.sort_unstable_by_key(|key| (key.address.octets(), key.protocol, key.port));
 
-        let ids: HashSet<u32> = gone
-            .iter()
-            .filter(|key| key.port != 0)
-            .map(|key| observed.services[key].id)
-            .collect();
+        let ids: HashSet<u32> =
+            gone.iter().filter(|key| key.port != 0).map(|key| observed.services[key].id).collect();
         let leads_nowhere = |key: &ServiceKey, entry: &Service| {
             !self.fragments.contains_key(key) || !is_ambiguous(entry) && ids.contains(&entry.id)
         };
@@ -302,10 +273,7 @@ impl<'a> Planner<'a> {
             let old = self.observed.servers[index as usize];
             self.ops.push(Op::WriteServer {
                 index,
-                value: Server {
-                    flags: old.flags & !server_flags::PRESENT,
-                    ..old
-                },
+                value: Server { flags: old.flags & !server_flags::PRESENT, ..old },
             });
             self.indexes.retire(index);
         }
@@ -336,11 +304,7 @@ impl<'a> Planner<'a> {
         let have = self.runs.capacity();
         let need = u64::from(self.runs.in_use()) + u64::from(length);
         self.runs.take(length).ok_or(if need > u64::from(have) {
-            PlanError::Limit {
-                limit: "slots",
-                have,
-                need,
-            }
+            PlanError::Limit { limit: "slots", have, need }
         } else {
             PlanError::Fragmented { have, need: length }
         })
@@ -357,8 +321,7 @@ impl<'a> Planner<'a> {
     fn remove_links(&mut self) {
         let observed = self.observed.links.keys();
         let gone = observed.filter(|ifindex| !self.desired.links.contains_key(ifindex));
-        self.ops
-            .extend(gone.map(|&ifindex| Op::RemoveLink { ifindex }));
+        self.ops.extend(gone.map(|&ifindex| Op::RemoveLink { ifindex }));
     }
 
     /// Marks the new NAT servers beside the old ones, before the first packet goes to them.
@@ -372,8 +335,7 @@ impl<'a> Planner<'a> {
     /// Leaves only those of the new state marked.
     fn write_sources(&mut self) {
         if union(&self.observed.sources, &self.desired.sources) != self.desired.sources {
-            self.ops
-                .push(Op::WriteSources(self.desired.sources.clone()));
+            self.ops.push(Op::WriteSources(self.desired.sources.clone()));
         }
     }
 }

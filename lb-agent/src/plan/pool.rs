@@ -9,11 +9,7 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(capacity: u32) -> Self {
-        Self {
-            used: vec![false; capacity as usize],
-            lowest: 0,
-            retired: Vec::new(),
-        }
+        Self { used: vec![false; capacity as usize], lowest: 0, retired: Vec::new() }
     }
 
     pub(super) fn capacity(&self) -> u32 {

@@ -26,10 +26,8 @@ impl Survey {
         }
         sound.retain(|_, service| ids[&service.id] == 1);
 
-        let own: HashSet<_> = sound
-            .iter()
-            .map(|(key, service)| (key.for_fragments(), run(service)))
-            .collect();
+        let own: HashSet<_> =
+            sound.iter().map(|(key, service)| (key.for_fragments(), run(service))).collect();
         let mut runs: Vec<(Range<u32>, ServiceKey)> = observed
             .services
             .iter()
@@ -43,10 +41,7 @@ impl Survey {
                 sound.remove(key);
             }
         }
-        Self {
-            sound,
-            used: runs.into_iter().map(|(run, _)| run).collect(),
-        }
+        Self { sound, used: runs.into_iter().map(|(run, _)| run).collect() }
     }
 }
 
@@ -77,13 +72,7 @@ mod tests {
 
     #[test]
     fn overlapping_runs_are_found_together() {
-        let runs = [
-            (0..4, 'a'),
-            (4..9, 'b'),
-            (5..6, 'c'),
-            (8..10, 'd'),
-            (10..11, 'e'),
-        ];
+        let runs = [(0..4, 'a'), (4..9, 'b'), (5..6, 'c'), (8..10, 'd'), (10..11, 'e')];
         assert_eq!(overlaps(&runs), [&runs[1..4]]);
         assert!(overlaps::<char>(&[]).is_empty());
         assert_eq!(overlaps(&[(3..5, 'a'), (3..5, 'b')]).len(), 1);

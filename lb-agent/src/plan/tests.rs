@@ -6,7 +6,9 @@ use crate::{
     schedule::{self, Candidate},
 };
 use lb_common::{
-    abi::{Address, NextHop, Select, Tags, Timeouts, mode, protocol, server_flags, service_flags},
+    abi::{
+        Address, Macs, NextHop, Select, Tags, Timeouts, mode, protocol, server_flags, service_flags,
+    },
     api::Scheduler,
 };
 use proptest::prelude::*;
@@ -38,10 +40,7 @@ struct Model {
 
 impl Model {
     fn new(maps: Observed) -> Self {
-        let mut model = Self {
-            maps,
-            seen: Vec::new(),
-        };
+        let mut model = Self { maps, seen: Vec::new() };
         model.look();
         model
     }
@@ -52,11 +51,7 @@ impl Model {
             .services
             .iter()
             .map(|(key, service)| {
-                (
-                    *key,
-                    *service,
-                    self.maps.table(service).expect("in the map").to_vec(),
-                )
+                (*key, *service, self.maps.table(service).expect("in the map").to_vec())
             })
             .collect();
     }
@@ -85,10 +80,7 @@ impl Model {
                     0,
                     "{key:?}: server gone by {op:?}"
                 );
-                assert_eq!(
-                    server.service, service.id,
-                    "{key:?}: another's server by {op:?}"
-                );
+                assert_eq!(server.service, service.id, "{key:?}: another's server by {op:?}");
             }
         }
     }
@@ -108,30 +100,21 @@ impl Model {
 fn assert_holds(maps: &Observed, desired: &Desired) {
     assert_eq!(maps.links, desired.links);
     assert_eq!(maps.sources, desired.sources);
-    let servers: usize = desired
-        .services
-        .iter()
-        .map(|service| service.servers.len())
-        .sum();
+    let servers: usize = desired.services.iter().map(|service| service.servers.len()).sum();
     assert_eq!(maps.present().count(), servers);
 
     let mut fragments: HashMap<ServiceKey, Vec<Service>> = HashMap::new();
     for service in &desired.services {
         let entry = maps.services[&service.key];
-        fragments
-            .entry(service.key.for_fragments())
-            .or_default()
-            .push(entry);
+        fragments.entry(service.key.for_fragments()).or_default().push(entry);
         assert_eq!(entry.select, service.select as u8);
         assert_eq!(entry.timeouts, service.timeouts);
         assert_eq!(entry.flags, 0);
         let table = maps.table(&entry).expect("in the map");
         assert_eq!(table.len(), service.table.len());
         for (&index, &position) in table.iter().zip(&*service.table) {
-            let (written, wanted) = (
-                &maps.servers[index as usize],
-                &service.servers[position as usize],
-            );
+            let (written, wanted) =
+                (&maps.servers[index as usize], &service.servers[position as usize]);
             assert_eq!(written.address, wanted.address);
             assert_eq!(written.port, wanted.port);
         }
@@ -144,10 +127,7 @@ fn assert_holds(maps: &Observed, desired: &Desired) {
             assert_eq!(written.tunnel_source, server.tunnel_source);
         }
     }
-    assert_eq!(
-        maps.services.len(),
-        desired.services.len() + fragments.len()
-    );
+    assert_eq!(maps.services.len(), desired.services.len() + fragments.len());
     for (key, of) in fragments {
         match of[..] {
             [one] => assert_eq!(maps.services[&key], one),
@@ -157,11 +137,7 @@ fn assert_holds(maps: &Observed, desired: &Desired) {
 }
 
 fn key(address: u8, port: u16) -> ServiceKey {
-    ServiceKey::new(
-        Address::from_v4([192, 0, 2, address]),
-        port.to_be(),
-        protocol::TCP,
-    )
+    ServiceKey::new(Address::from_v4([192, 0, 2, address]), port.to_be(), protocol::TCP)
 }
 
 /// A service whose servers are given by their last octets and weights.
@@ -185,10 +161,7 @@ fn service(key: ServiceKey, scheduler: Scheduler, servers: &[(u8, u32)]) -> desi
                 port: candidate.address.port().to_be(),
                 mode: mode::NAT,
                 flags: server_flags::PRESENT,
-                next_hop: NextHop {
-                    mtu: 1500,
-                    ..NextHop::default()
-                },
+                next_hop: NextHop { mtu: 1500, ..NextHop::default() },
                 tunnel_source: Address::UNSPECIFIED,
             })
             .collect(),
@@ -200,11 +173,7 @@ fn desired(services: Vec<desired::Service>) -> Desired {
     for server in services.iter().flat_map(|service| &service.servers) {
         sources.insert(&server.address, server.port, protocol::TCP);
     }
-    Desired {
-        services,
-        links: BTreeMap::new(),
-        sources,
-    }
+    Desired { services, links: BTreeMap::new(), sources }
 }
 
 fn any_service(key: ServiceKey) -> impl Strategy<Value = desired::Service> {
@@ -219,7 +188,7 @@ fn any_service(key: ServiceKey) -> impl Strategy<Value = desired::Service> {
             let mut service = service(key, scheduler, &servers);
             service.timeouts.syn = syn;
             for (server, mac) in service.servers.iter_mut().zip(macs) {
-                server.next_hop.destination = [mac; 6];
+                server.next_hop.macs = Macs::new([mac; 6], [1; 6]);
             }
             service
         },
@@ -227,25 +196,17 @@ fn any_service(key: ServiceKey) -> impl Strategy<Value = desired::Service> {
 }
 
 fn any_state() -> impl Strategy<Value = Desired> {
-    let keys: Vec<_> = (1..=3)
-        .flat_map(|address| [80, 81].map(|port| key(address, port)))
-        .collect();
+    let keys: Vec<_> =
+        (1..=3).flat_map(|address| [80, 81].map(|port| key(address, port))).collect();
     let services = prop::sample::subsequence(keys, 0..=6)
         .prop_flat_map(|keys| keys.into_iter().map(any_service).collect::<Vec<_>>())
         .prop_shuffle();
     let links = prop::collection::btree_map(
         1u32..5,
-        (1u32..3).prop_map(|ifindex| Link {
-            tags: Tags::NONE,
-            ifindex,
-            pad: 0,
-        }),
+        (1u32..3).prop_map(|ifindex| Link { tags: Tags::NONE, ifindex, pad: 0 }),
         0..4,
     );
-    (services, links).prop_map(|(services, links)| Desired {
-        links,
-        ..desired(services)
-    })
+    (services, links).prop_map(|(services, links)| Desired { links, ..desired(services) })
 }
 
 proptest! {
@@ -326,20 +287,10 @@ proptest! {
 #[test]
 fn servers_go_in_before_the_service_that_names_them() {
     let mut model = Model::new(empty(4, 8, 64));
-    let ops = model.reach(&desired(vec![service(
-        key(1, 80),
-        Scheduler::Rr,
-        &[(1, 1), (2, 1)],
-    )]));
+    let ops = model.reach(&desired(vec![service(key(1, 80), Scheduler::Rr, &[(1, 1), (2, 1)])]));
     let kinds: Vec<String> = ops
         .iter()
-        .map(|op| {
-            format!("{op:?}")
-                .split([' ', '('])
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        })
+        .map(|op| format!("{op:?}").split([' ', '(']).next().unwrap_or_default().to_owned())
         .collect();
     assert_eq!(
         kinds.join(" "),
@@ -359,20 +310,14 @@ fn what_exists_keeps_its_place() {
 
     // Another order, a server less, one more, one service less: a new MAC is one write.
     let mut kept = service(key(2, 80), Scheduler::Rr, &[(3, 1), (1, 1)]);
-    kept.servers[1].next_hop.destination = [7; 6];
+    kept.servers[1].next_hop.macs = Macs::new([7; 6], [1; 6]);
     model.reach(&desired(vec![kept]));
-    let (old, new) = (
-        before.services[&key(2, 80)],
-        model.maps.services[&key(2, 80)],
-    );
+    let (old, new) = (before.services[&key(2, 80)], model.maps.services[&key(2, 80)]);
     assert_eq!(old.id, new.id);
     let identity = (old.id, Address::from_v4([10, 0, 0, 1]), 80u16.to_be());
     assert_eq!(before.indexes()[&identity], model.maps.indexes()[&identity]);
     let index = before.indexes()[&identity] as usize;
-    assert_eq!(
-        model.maps.servers[index].generation,
-        before.servers[index].generation
-    );
+    assert_eq!(model.maps.servers[index].generation, before.servers[index].generation);
 }
 
 #[test]
@@ -380,7 +325,7 @@ fn a_change_of_a_next_hop_is_one_write() {
     let mut model = Model::new(empty(4, 8, 64));
     let mut one = service(key(1, 80), Scheduler::Mh, &[(1, 1), (2, 1)]);
     model.reach(&desired(vec![one.clone()]));
-    one.servers[0].next_hop.destination = [9; 6];
+    one.servers[0].next_hop.macs = Macs::new([9; 6], [1; 6]);
     let ops = model.reach(&desired(vec![one]));
     assert!(matches!(ops[..], [Op::WriteServer { .. }]), "{ops:?}");
 }
@@ -388,17 +333,9 @@ fn a_change_of_a_next_hop_is_one_write() {
 #[test]
 fn an_index_used_again_has_a_new_generation_and_no_counts() {
     let mut model = Model::new(empty(4, 1, 64));
-    model.reach(&desired(vec![service(
-        key(1, 80),
-        Scheduler::Rr,
-        &[(1, 1)],
-    )]));
+    model.reach(&desired(vec![service(key(1, 80), Scheduler::Rr, &[(1, 1)])]));
     assert_eq!(model.maps.servers[0].generation, 1);
-    let ops = model.reach(&desired(vec![service(
-        key(2, 80),
-        Scheduler::Rr,
-        &[(2, 1)],
-    )]));
+    let ops = model.reach(&desired(vec![service(key(2, 80), Scheduler::Rr, &[(2, 1)])]));
     assert_eq!(model.maps.servers[0].generation, 2);
     assert!(ops.contains(&Op::ResetServer { index: 0 }));
     assert!(ops.contains(&Op::Settle));
@@ -412,10 +349,7 @@ fn limits_are_named() {
         other => panic!("{other:?}"),
     };
     let one = |address, servers: &[(u8, u32)]| service(key(address, 80), Scheduler::Wrr, servers);
-    assert_eq!(
-        limit(vec![one(1, &[]), one(2, &[]), one(3, &[])]),
-        ("services", 2, 3)
-    );
+    assert_eq!(limit(vec![one(1, &[]), one(2, &[]), one(3, &[])]), ("services", 2, 3));
     let five: Vec<_> = (1..=5).map(|last| (last, 1)).collect();
     assert_eq!(limit(vec![one(1, &five)]), ("servers", 4, 5));
     assert_eq!(limit(vec![one(1, &[(1, 9), (2, 8)])]), ("slots", 16, 17));
@@ -424,16 +358,8 @@ fn limits_are_named() {
 #[test]
 fn a_change_that_needs_more_room_than_there_is_changes_nothing() {
     let mut model = Model::new(empty(2, 3, 16));
-    model.reach(&desired(vec![service(
-        key(1, 80),
-        Scheduler::Rr,
-        &[(1, 1), (2, 1)],
-    )]));
+    model.reach(&desired(vec![service(key(1, 80), Scheduler::Rr, &[(1, 1), (2, 1)])]));
     let other = desired(vec![service(key(1, 80), Scheduler::Rr, &[(3, 1), (4, 1)])]);
-    let error = PlanError::Limit {
-        limit: "servers",
-        have: 3,
-        need: 4,
-    };
+    let error = PlanError::Limit { limit: "servers", have: 3, need: 4 };
     assert_eq!(plan(&other, &model.maps), Err(error));
 }

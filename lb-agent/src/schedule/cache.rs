@@ -33,12 +33,7 @@ impl Cache {
             return entry.table.clone();
         }
         let table: Arc<[u32]> = table(scheduler, maglev_size, &servers).into();
-        let entry = Entry {
-            scheduler,
-            maglev_size,
-            servers,
-            table: table.clone(),
-        };
+        let entry = Entry { scheduler, maglev_size, servers, table: table.clone() };
         self.entries.insert(key, entry);
         table
     }
@@ -59,14 +54,8 @@ mod tests {
         let key = ServiceKey::new(Address::from_v4([192, 0, 2, 1]), 80, protocol::TCP);
         let servers = |weight| {
             vec![
-                Candidate {
-                    address: ([10, 0, 0, 1], 80).into(),
-                    weight: 1,
-                },
-                Candidate {
-                    address: ([10, 0, 0, 2], 80).into(),
-                    weight,
-                },
+                Candidate { address: ([10, 0, 0, 1], 80).into(), weight: 1 },
+                Candidate { address: ([10, 0, 0, 2], 80).into(), weight },
             ]
         };
         let mut cache = Cache::default();
@@ -74,14 +63,8 @@ mod tests {
         let same = cache.table(key, Scheduler::Wrr, None, servers(2));
         assert!(Arc::ptr_eq(&first, &same));
         assert_eq!(*cache.table(key, Scheduler::Wrr, None, servers(1)), [0, 1]);
-        assert_eq!(
-            cache.table(key, Scheduler::Mh, Some(7), servers(1)).len(),
-            7
-        );
-        assert_eq!(
-            cache.table(key, Scheduler::Mh, Some(11), servers(1)).len(),
-            11
-        );
+        assert_eq!(cache.table(key, Scheduler::Mh, Some(7), servers(1)).len(), 7);
+        assert_eq!(cache.table(key, Scheduler::Mh, Some(11), servers(1)).len(), 11);
 
         cache.retain(|_| false);
         assert!(cache.entries.is_empty());

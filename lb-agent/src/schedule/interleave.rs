@@ -16,9 +16,8 @@ pub(super) fn round(weights: &[u32]) -> Vec<u32> {
         turns = apportion(&turns, MAX_ROUND);
     }
 
-    let mut waiting: Vec<u32> = (0..turns.len() as u32)
-        .filter(|&i| turns[i as usize] > 0)
-        .collect();
+    let mut waiting: Vec<u32> =
+        (0..turns.len() as u32).filter(|&i| turns[i as usize] > 0).collect();
     waiting.sort_by_key(|&i| turns[i as usize]);
     let mut slots = Vec::new();
     let mut eligible = BTreeSet::new();

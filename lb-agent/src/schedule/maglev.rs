@@ -21,9 +21,8 @@ const FREE: u32 = u32::MAX;
 /// The order depends on the server's address and port alone, so directors whose files list the
 /// servers differently agree.
 pub(super) fn table(size: Option<u32>, servers: &[Candidate]) -> Vec<u32> {
-    let mut live: Vec<u32> = (0..servers.len() as u32)
-        .filter(|&i| servers[i as usize].weight > 0)
-        .collect();
+    let mut live: Vec<u32> =
+        (0..servers.len() as u32).filter(|&i| servers[i as usize].weight > 0).collect();
     if live.is_empty() {
         return Vec::new();
     }
@@ -35,15 +34,10 @@ pub(super) fn table(size: Option<u32>, servers: &[Candidate]) -> Vec<u32> {
 
     let weights: Vec<u32> = live.iter().map(|&i| servers[i as usize].weight).collect();
     let shares = apportion(&weights, size);
-    let mut claims: Vec<Claims> = live
-        .iter()
-        .map(|&i| Claims::new(servers[i as usize], size))
-        .collect();
-    let mut turns: BinaryHeap<_> = weights
-        .iter()
-        .enumerate()
-        .map(|(i, &w)| Reverse((turn(0, w), i)))
-        .collect();
+    let mut claims: Vec<Claims> =
+        live.iter().map(|&i| Claims::new(servers[i as usize], size)).collect();
+    let mut turns: BinaryHeap<_> =
+        weights.iter().enumerate().map(|(i, &w)| Reverse((turn(0, w), i))).collect();
     let mut taken = vec![0; live.len()];
     let mut slots = vec![FREE; size as usize];
     while let Some(mut next) = turns.peek_mut() {
@@ -80,11 +74,7 @@ impl Claims {
         let seed = hash::source_and_port(&address, server.address.port().to_be());
         let slot = scatter(u64::from(seed) << 1) % u64::from(size);
         let step = scatter(u64::from(seed) << 1 | 1) % (u64::from(size) - 1) + 1;
-        Self {
-            slot: slot as u32,
-            step: step as u32,
-            size,
-        }
+        Self { slot: slot as u32, step: step as u32, size }
     }
 
     /// The next slot that nobody has. The size is a prime, so the steps reach all slots; there
@@ -126,10 +116,7 @@ fn prime_from(start: u32) -> u32 {
 }
 
 fn is_prime(n: u32) -> bool {
-    n >= 2
-        && (2..)
-            .take_while(|d| d * d <= u64::from(n))
-            .all(|d| u64::from(n) % d != 0)
+    n >= 2 && (2..).take_while(|d| d * d <= u64::from(n)).all(|d| u64::from(n) % d != 0)
 }
 
 #[cfg(test)]
@@ -139,15 +126,7 @@ mod tests {
     #[test]
     fn sizes_are_those_of_the_kernel() {
         let sizes = [1, 10, 11, 40, 41, 81, 163, 327, 655, 656].map(default_size);
-        assert_eq!(
-            sizes,
-            [
-                1021, 1021, 2039, 4093, 8191, 8191, 16381, 32749, 65521, 131_071
-            ]
-        );
-        assert_eq!(
-            [0, 2, 3, 4, 90, 65537].map(prime_from),
-            [2, 2, 3, 5, 97, 65537]
-        );
+        assert_eq!(sizes, [1021, 1021, 2039, 4093, 8191, 8191, 16381, 32749, 65521, 131_071]);
+        assert_eq!([0, 2, 3, 4, 90, 65537].map(prime_from), [2, 2, 3, 5, 97, 65537]);
     }
 }

@@ -7,18 +7,11 @@ use std::{collections::HashMap, net::SocketAddr};
 
 fn server(number: u32, weight: u32) -> Candidate {
     let [_, high, middle, low] = number.to_be_bytes();
-    Candidate {
-        address: SocketAddr::from(([10, high, middle, low], 80)),
-        weight,
-    }
+    Candidate { address: SocketAddr::from(([10, high, middle, low], 80)), weight }
 }
 
 fn servers(weights: &[u32]) -> Vec<Candidate> {
-    weights
-        .iter()
-        .zip(1..)
-        .map(|(&weight, number)| server(number, weight))
-        .collect()
+    weights.iter().zip(1..).map(|(&weight, number)| server(number, weight)).collect()
 }
 
 fn counts(table: &[u32], servers: usize) -> Vec<usize> {
@@ -30,19 +23,12 @@ fn counts(table: &[u32], servers: usize) -> Vec<usize> {
 }
 
 fn addresses(table: &[u32], servers: &[Candidate]) -> Vec<SocketAddr> {
-    table
-        .iter()
-        .map(|&slot| servers[slot as usize].address)
-        .collect()
+    table.iter().map(|&slot| servers[slot as usize].address).collect()
 }
 
 /// Slots that changed hands although the server that had them is still there.
 fn moved(before: &[SocketAddr], after: &[SocketAddr], gone: SocketAddr) -> usize {
-    before
-        .iter()
-        .zip(after)
-        .filter(|(old, new)| **old != gone && old != new)
-        .count()
+    before.iter().zip(after).filter(|(old, new)| **old != gone && old != new).count()
 }
 
 fn weights() -> impl Strategy<Value = Vec<u32>> {
@@ -72,10 +58,7 @@ fn maglev_is_even() {
         assert_eq!(table.len(), 65537);
         let mean = 65537.0 / count as f64;
         for slots in counts(&table, count) {
-            assert!(
-                (slots as f64 - mean).abs() <= mean / 100.0,
-                "{slots} of {mean} slots"
-            );
+            assert!((slots as f64 - mean).abs() <= mean / 100.0, "{slots} of {mean} slots");
         }
     }
 }
@@ -94,10 +77,7 @@ fn maglev_moves_little_when_a_server_leaves() {
         // To drain it is the same as to remove it.
         let mut drained = all.clone();
         drained[gone].weight = 0;
-        assert_eq!(
-            after,
-            addresses(&table(Scheduler::Mh, Some(65537), &drained), &drained)
-        );
+        assert_eq!(after, addresses(&table(Scheduler::Mh, Some(65537), &drained), &drained));
     }
 }
 

@@ -42,9 +42,7 @@ pub(crate) fn in_namespace<T: Send + 'static>(test: impl FnOnce() -> T + Send + 
         unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace (are you root?)");
         test()
     });
-    thread
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Runs a test in the near end of a lab.
@@ -68,11 +66,7 @@ impl Lab {
         let far = connect();
         setns(&near_namespace, CloneFlags::CLONE_NEWNET).unwrap();
 
-        near.link()
-            .add(LinkVeth::new(NEAR, FAR).build())
-            .execute()
-            .await
-            .unwrap();
+        near.link().add(LinkVeth::new(NEAR, FAR).build()).execute().await.unwrap();
         let far_index = index(&near, FAR).await;
         let to_far = LinkMessageBuilder::<LinkUnspec>::new()
             .index(far_index)
@@ -118,55 +112,30 @@ fn connect() -> Handle {
 
 pub(crate) async fn index(handle: &Handle, name: &str) -> u32 {
     let mut links = handle.link().get().match_name(name.to_owned()).execute();
-    links
-        .try_next()
-        .await
-        .unwrap()
-        .expect("the interface")
-        .header
-        .index
+    links.try_next().await.unwrap().expect("the interface").header.index
 }
 
 pub(crate) async fn mac(handle: &Handle, index: u32) -> [u8; 6] {
-    let link = handle
-        .link()
-        .get()
-        .match_index(index)
-        .execute()
-        .try_next()
-        .await
-        .unwrap()
-        .unwrap();
-    let mac = link
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::Address(mac) => Some(mac.as_slice().try_into().unwrap()),
-            _ => None,
-        });
+    let link = handle.link().get().match_index(index).execute().try_next().await.unwrap().unwrap();
+    let mac = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Address(mac) => Some(mac.as_slice().try_into().unwrap()),
+        _ => None,
+    });
     mac.expect("a link-layer address")
 }
 
 pub(crate) async fn set_mac(handle: &Handle, index: u32, mac: [u8; 6]) {
-    let change = LinkMessageBuilder::<LinkUnspec>::new()
-        .index(index)
-        .address(mac.to_vec());
+    let change = LinkMessageBuilder::<LinkUnspec>::new().index(index).address(mac.to_vec());
     handle.link().set(change.build()).execute().await.unwrap();
 }
 
 pub(crate) async fn up(handle: &Handle, index: u32) {
-    let change = LinkMessageBuilder::<LinkUnspec>::new()
-        .index(index)
-        .up()
-        .build();
+    let change = LinkMessageBuilder::<LinkUnspec>::new().index(index).up().build();
     handle.link().set(change).execute().await.unwrap();
 }
 
 pub(crate) async fn down(handle: &Handle, index: u32) {
-    let change = LinkMessageBuilder::<LinkUnspec>::new()
-        .index(index)
-        .down()
-        .build();
+    let change = LinkMessageBuilder::<LinkUnspec>::new().index(index).down().build();
     handle.link().set(change).execute().await.unwrap();
 }
 
@@ -189,14 +158,8 @@ pub(crate) fn route(prefix: &str) -> RouteMessageBuilder<IpAddr> {
 pub(crate) async fn until(resolver: &mut Resolver, what: &str, met: impl Fn(&Resolver) -> bool) {
     let deadline = tokio::time::Instant::now() + DEADLINE;
     while !met(resolver) {
-        if tokio::time::timeout_at(deadline, resolver.changed())
-            .await
-            .is_err()
-        {
-            panic!(
-                "not in time: {what}; resolutions: {:#?}",
-                resolver.resolutions()
-            );
+        if tokio::time::timeout_at(deadline, resolver.changed()).await.is_err() {
+            panic!("not in time: {what}; resolutions: {:#?}", resolver.resolutions());
         }
     }
 }
@@ -209,10 +172,7 @@ pub(crate) async fn eventually(
 ) {
     let deadline = tokio::time::Instant::now() + DEADLINE;
     while !met().await {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "not in time: {what}"
-        );
+        assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
         let _ = tokio::time::timeout(Duration::from_millis(20), resolver.changed()).await;
     }
 }

@@ -35,13 +35,7 @@ fn every_field() {
     };
     let expected = Config {
         interfaces: vec!["eth0".to_owned(), "eth1".to_owned()],
-        limits: Limits {
-            services: 10,
-            servers: 20,
-            slots: 70000,
-            flows: 40,
-            half_open: 50,
-        },
+        limits: Limits { services: 10, servers: 20, slots: 70000, flows: 40, half_open: 50 },
         services: vec![
             Service {
                 name: "web".to_owned(),
@@ -50,13 +44,7 @@ fn every_field() {
                 mode: Mode::Nat,
                 scheduler: Scheduler::Mh,
                 hash_port: true,
-                timeouts: Timeouts {
-                    syn: 30,
-                    established: 7200,
-                    fin: 180,
-                    closed: 20,
-                    udp: 86400,
-                },
+                timeouts: Timeouts { syn: 30, established: 7200, fin: 180, closed: 20, udp: 86400 },
                 table_size: Some(65537),
                 servers: vec![
                     server("webA", "192.168.0.102:8080", 0),
@@ -95,18 +83,12 @@ fn defaults() {
 
 #[test]
 fn the_words_of_lvs() {
-    for (word, mode) in [
-        ("masq", Mode::Nat),
-        ("gate", Mode::Dr),
-        ("ipip", Mode::Tunnel),
-    ] {
+    for (word, mode) in [("masq", Mode::Nat), ("gate", Mode::Dr), ("ipip", Mode::Tunnel)] {
         let text = one_service(&format!("mode: {word}"), "192.168.0.102:80");
         assert_eq!(read(&text).unwrap().services[0].mode, mode, "{word}");
     }
-    for flags in [
-        "scheduler: sh, scheduler_flags: [sh-port]",
-        "scheduler: sh, scheduler_flags: []",
-    ] {
+    for flags in ["scheduler: sh, scheduler_flags: [sh-port]", "scheduler: sh, scheduler_flags: []"]
+    {
         let text = one_service(&format!("mode: nat, {flags}"), "192.168.0.102:80");
         let hash_port = read(&text).unwrap().services[0].hash_port;
         assert_eq!(hash_port, flags.contains("port"), "{flags}");
@@ -162,10 +144,7 @@ services:
     servers: [{ name: a, address: 192.168.0.1:2, weight: 7 }]
 ";
     let warnings = read(text).unwrap().warnings();
-    let about: Vec<&str> = warnings
-        .iter()
-        .filter_map(|w| w.split([' ', ':']).nth(1))
-        .collect();
+    let about: Vec<&str> = warnings.iter().filter_map(|w| w.split([' ', ':']).nth(1)).collect();
     assert_eq!(about, ["empty", "drained", "ignored"]);
 }
 

@@ -30,25 +30,16 @@ fn a_chain_of_aliases() {
 
 #[test]
 fn deep_nesting() {
-    for text in [
-        "[".repeat(1 << 20),
-        "{a: ".repeat(1 << 18),
-        "- ".repeat(1 << 19),
-    ] {
+    for text in ["[".repeat(1 << 20), "{a: ".repeat(1 << 18), "- ".repeat(1 << 19)] {
         refused_soon(&text, "nested deeper than 32 levels");
     }
-    let indented = (0..5000)
-        .map(|level| format!("{}a:\n", " ".repeat(level)))
-        .collect::<String>();
+    let indented = (0..5000).map(|level| format!("{}a:\n", " ".repeat(level))).collect::<String>();
     refused_soon(&indented, "nested deeper than 32 levels");
 }
 
 #[test]
 fn too_many_values() {
-    refused_soon(
-        &format!("interfaces: [{}]", "a,".repeat(3 << 20)),
-        "more than 2097152 values",
-    );
+    refused_soon(&format!("interfaces: [{}]", "a,".repeat(3 << 20)), "more than 2097152 values");
 }
 
 #[test]
@@ -59,11 +50,7 @@ fn a_thousand_problems_and_more() {
     }
     let problems = read(&text).unwrap_err();
     assert_eq!(problems.len(), 1001);
-    assert!(
-        problems[1000].message.starts_with("4000 more problems"),
-        "{}",
-        problems[1000]
-    );
+    assert!(problems[1000].message.starts_with("4000 more problems"), "{}", problems[1000]);
 }
 
 #[test]
@@ -71,14 +58,8 @@ fn long_words_and_lines() {
     let long = "x".repeat(1 << 20);
     for text in [
         format!("interfaces: [{long}]\nservices: []\n"),
-        format!(
-            "interfaces: [eth0]\nservices: []\n\"{}\": 1\n",
-            &long[..1000]
-        ),
-        format!(
-            "interfaces: [eth0]\nservices: []\nlimits: {{ flows: {} }}\n",
-            "9".repeat(1 << 20)
-        ),
+        format!("interfaces: [eth0]\nservices: []\n\"{}\": 1\n", &long[..1000]),
+        format!("interfaces: [eth0]\nservices: []\nlimits: {{ flows: {} }}\n", "9".repeat(1 << 20)),
         format!("&{long} a: *{long}"),
         format!("a: \"{long}"),
         " ".repeat(1 << 20) + "\t",
@@ -93,12 +74,7 @@ fn long_words_and_lines() {
     ] {
         let start = Instant::now();
         let problems = read(&text).unwrap_err();
-        assert!(
-            start.elapsed() < SOON,
-            "{:?} took {:?}",
-            &text[..20],
-            start.elapsed()
-        );
+        assert!(start.elapsed() < SOON, "{:?} took {:?}", &text[..20], start.elapsed());
         for problem in problems {
             assert!(problem.to_string().len() < 500, "{problem}");
         }
@@ -118,11 +94,7 @@ fn ten_thousand_services_with_a_hundred_thousand_servers() {
         .unwrap();
         for server in 1..=10 {
             let address = format!("10.{server}.{high}.{low}:80");
-            writeln!(
-                text,
-                "  - {{ name: s{server}, address: {address}, weight: 3 }}"
-            )
-            .unwrap();
+            writeln!(text, "  - {{ name: s{server}, address: {address}, weight: 3 }}").unwrap();
         }
     }
     let start = Instant::now();
@@ -130,12 +102,7 @@ fn ten_thousand_services_with_a_hundred_thousand_servers() {
     println!("{} bytes in {:?}", text.len(), start.elapsed());
     assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
     assert_eq!(config.services.len(), 10_000);
-    assert!(
-        config
-            .services
-            .iter()
-            .all(|service| service.servers.len() == 10)
-    );
+    assert!(config.services.iter().all(|service| service.servers.len() == 10));
 }
 
 fn refused_soon(text: &str, gist: &str) {
@@ -262,10 +229,7 @@ fn reads_or_explains(text: &str) -> Result<bool, TestCaseError> {
                 prop_assert!(problem.line <= lines, "{problem} in {text:?}");
                 prop_assert_eq!(problem.line == 0, problem.column == 0);
                 prop_assert!(!problem.message.is_empty());
-                prop_assert!(
-                    !problem.to_string().chars().any(char::is_control),
-                    "{problem:?}"
-                );
+                prop_assert!(!problem.to_string().chars().any(char::is_control), "{problem:?}");
             }
             Ok(false)
         }

@@ -22,12 +22,7 @@ fn each_at_its_place_and_in_words() {
     let cases = cases();
     assert!(cases.len() > 60, "only {} cases were found", cases.len());
     let failed: Vec<String> = cases.iter().filter_map(Case::failure).collect();
-    assert!(
-        failed.is_empty(),
-        "{} cases failed:\n\n{}",
-        failed.len(),
-        failed.join("\n")
-    );
+    assert!(failed.is_empty(), "{} cases failed:\n\n{}", failed.len(), failed.join("\n"));
 }
 
 #[test]
@@ -37,27 +32,17 @@ fn as_printed() {
         first("interfaces: [eth0]\nservices:\n  - mode: gate\n    weight: 1\n"),
         "lb.yaml:3:5: services[0].name: missing; add it, for example name: web"
     );
-    assert_eq!(
-        first(""),
-        "lb.yaml: empty; expected a configuration with interfaces and services"
-    );
+    assert_eq!(first(""), "lb.yaml: empty; expected a configuration with interfaces and services");
 }
 
 impl Case<'_> {
     fn failure(&self) -> Option<String> {
         let found = read(&self.text).err().unwrap_or_default();
         let as_expected = found.len() == self.problems.len()
-            && self
-                .problems
-                .iter()
-                .zip(&found)
-                .all(|(expected, found)| expected.is(found));
+            && self.problems.iter().zip(&found).all(|(expected, found)| expected.is(found));
         (!as_expected).then(|| {
             let expected: String = self.problems.iter().map(|p| format!("  {p:?}\n")).collect();
-            let found: String = found
-                .iter()
-                .map(|problem| format!("  {problem}\n"))
-                .collect();
+            let found: String = found.iter().map(|problem| format!("  {problem}\n")).collect();
             format!("{}: expected\n{expected}but found\n{found}", self.name)
         })
     }
@@ -81,18 +66,10 @@ fn cases() -> Vec<Case<'static>> {
         let problems = problems.lines().filter_map(|line| line.strip_prefix("=> "));
         let problems = problems.enumerate().map(|(index, problem)| {
             let (field, gist) = problem.split_once(": ").expect("a field and a message");
-            let place = places
-                .get(index)
-                .or(places.last())
-                .copied()
-                .unwrap_or_default();
+            let place = places.get(index).or(places.last()).copied().unwrap_or_default();
             Expected { place, field, gist }
         });
-        cases.push(Case {
-            name,
-            text,
-            problems: problems.collect(),
-        });
+        cases.push(Case { name, text, problems: problems.collect() });
     }
     cases
 }
@@ -107,11 +84,7 @@ fn without_marks(text: &str) -> (String, Vec<(u64, u64)>) {
             places.push((line, column));
             continue;
         }
-        (line, column) = if c == '\n' {
-            (line + 1, 1)
-        } else {
-            (line, column + 1)
-        };
+        (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
         clean.push(match c {
             '␀' => '\0',
             '␛' => '\x1b',
