@@ -56,7 +56,8 @@ impl Env for Kernel {
         match maps::CURSORS.get_ptr_mut(service) {
             // SAFETY: an aligned u64 in an array map, changed by atomic additions alone.
             Some(cursor) => unsafe {
-                atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(cursor, 1)
+                // With a weaker ordering LLVM takes the instruction that returns nothing.
+                atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(cursor, 1)
             },
             None => 0,
         }

@@ -2,6 +2,8 @@
 //!
 //! - [`dataplane`]: the same packets through the loaded program and through the host build.
 //! - [`lab`]: network namespaces with real sockets.
+//! - [`site`]: a client, a director and servers in such a lab.
 
 pub mod dataplane;
 pub mod lab;
+pub mod site;

@@ -16,9 +16,7 @@ impl Address {
     #[inline(always)]
     pub const fn from_v4(octets: [u8; 4]) -> Self {
         let [a, b, c, d] = octets;
-        Self {
-            words: [0, u64::from_ne_bytes([0, 0, 0xff, 0xff, a, b, c, d])],
-        }
+        Self { words: [0, u64::from_ne_bytes([0, 0, 0xff, 0xff, a, b, c, d])] }
     }
 
     /// Takes an IPv6 address, given in network order.

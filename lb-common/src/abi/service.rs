@@ -19,12 +19,7 @@ impl ServiceKey {
     /// The key of an address, a port in network order and a protocol.
     #[inline(always)]
     pub const fn new(address: Address, port: u16, protocol: u8) -> Self {
-        Self {
-            address,
-            port,
-            protocol,
-            pad: [0; 5],
-        }
+        Self { address, port, protocol, pad: [0; 5] }
     }
 
     /// The key under which fragments for this address and protocol are looked up.
@@ -75,13 +70,7 @@ pub struct Timeouts {
 
 impl Timeouts {
     /// LVS's defaults.
-    pub const DEFAULT: Self = Self {
-        syn: 60,
-        established: 900,
-        fin: 120,
-        closed: 10,
-        udp: 300,
-    };
+    pub const DEFAULT: Self = Self { syn: 60, established: 900, fin: 120, closed: 10, udp: 300 };
 }
 
 /// How the data plane chooses a slot of a service's table.
@@ -115,9 +104,7 @@ impl Sources {
     const WORDS: usize = 1024;
 
     /// No NAT server at all.
-    pub const EMPTY: Self = Self {
-        words: [0; Self::WORDS],
-    };
+    pub const EMPTY: Self = Self { words: [0; Self::WORDS] };
 
     /// The word and the mask of an end's bit.
     #[inline(always)]
@@ -143,8 +130,6 @@ impl Sources {
 impl core::fmt::Debug for Sources {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let marked: u32 = self.words.iter().map(|word| word.count_ones()).sum();
-        f.debug_struct("Sources")
-            .field("marked", &marked)
-            .finish_non_exhaustive()
+        f.debug_struct("Sources").field("marked", &marked).finish_non_exhaustive()
     }
 }
