@@ -77,6 +77,7 @@ impl Tool {
                 "--locked",
                 "--force",
             ])
+            .args(self.options)
             .arg("--root")
             .arg(&project.tools);
         let what = format!(
