@@ -14,17 +14,9 @@ pub(crate) fn run(project: &Project) -> Result<Infallible> {
     require_root("testing")?;
     say::heading("formatting");
     // rustfmt paints what it shows even when nobody sees colours.
-    let colour = if std::io::stdout().is_terminal() {
-        "auto"
-    } else {
-        "never"
-    };
-    project::run(
-        project
-            .cargo()
-            .args(["fmt", "--all", "--check", "--", "--color", colour]),
-    )
-    .context("`cargo fmt` puts it right")?;
+    let colour = if std::io::stdout().is_terminal() { "auto" } else { "never" };
+    project::run(project.cargo().args(["fmt", "--all", "--check", "--", "--color", colour]))
+        .context("`cargo fmt` puts it right")?;
     let toolchain = ebpf::build(project)?;
     say::heading("imports");
     check_imports(project)?;
@@ -42,9 +34,7 @@ pub(crate) fn run(project: &Project) -> Result<Infallible> {
 }
 
 fn check_imports(project: &Project) -> Result<()> {
-    let metadata = MetadataCommand::new()
-        .current_dir(&project.root)
-        .exec()
-        .context("cargo metadata")?;
+    let metadata =
+        MetadataCommand::new().current_dir(&project.root).exec().context("cargo metadata")?;
     imports::check(&imports::Graph::of(&metadata))
 }

@@ -44,14 +44,9 @@ fn install(project: &Project) -> Result<()> {
         command.env("DEBIAN_FRONTEND", "noninteractive");
         command
     };
-    say::quietly(
-        "apt-get: reading the lists of packages",
-        apt_get().arg("update"),
-    )?;
+    say::quietly("apt-get: reading the lists of packages", apt_get().arg("update"))?;
     say::quietly(
         &format!("apt-get: installing {}", PACKAGES.join(", ")),
-        apt_get()
-            .args(["install", "--yes", "--no-install-recommends"])
-            .args(PACKAGES),
+        apt_get().args(["install", "--yes", "--no-install-recommends"]).args(PACKAGES),
     )
 }

@@ -25,11 +25,7 @@ pub(crate) fn build(project: &Project) -> Result<Toolchain> {
 
     let built = project.bpf_target.join(TARGET).join(PROFILE).join(BINARY);
     let program = fs::read(&built).with_context(|| built.display().to_string())?;
-    let shown = project
-        .object
-        .strip_prefix(&project.root)
-        .unwrap_or(&project.object)
-        .display();
+    let shown = project.object.strip_prefix(&project.root).unwrap_or(&project.object).display();
     if fs::read(&project.object).is_ok_and(|old| old == program) {
         say::note(&format!("{shown} is up to date"));
     } else {
@@ -64,15 +60,7 @@ fn cargo(project: &Project, toolchain: &Toolchain, cargo: &Path, verb: &str) -> 
 
     let mut command = project.command(cargo);
     command
-        .args([
-            verb,
-            "--package",
-            PACKAGE,
-            "--target",
-            TARGET,
-            "--profile",
-            PROFILE,
-        ])
+        .args([verb, "--package", PACKAGE, "--target", TARGET, "--profile", PROFILE])
         .args(["-Z", "build-std=core", "--target-dir"])
         .arg(&project.bpf_target)
         .env("CARGO", &toolchain.cargo)

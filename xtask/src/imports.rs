@@ -35,23 +35,14 @@ impl Graph {
             .workspace_packages()
             .into_iter()
             .map(|package| {
-                let imports = package
-                    .dependencies
-                    .iter()
-                    .map(|import| import.name.clone());
+                let imports = package.dependencies.iter().map(|import| import.name.clone());
                 (package.name.to_string(), imports.collect())
             })
             .collect();
         let mut resolved = BTreeMap::<String, BTreeSet<String>>::new();
         for node in metadata.resolve.iter().flat_map(|resolve| &resolve.nodes) {
-            let imports = node
-                .dependencies
-                .iter()
-                .map(|id| metadata[id].name.to_string());
-            resolved
-                .entry(metadata[&node.id].name.to_string())
-                .or_default()
-                .extend(imports);
+            let imports = node.dependencies.iter().map(|id| metadata[id].name.to_string());
+            resolved.entry(metadata[&node.id].name.to_string()).or_default().extend(imports);
         }
         Self { members, resolved }
     }
@@ -89,15 +80,11 @@ fn violations(graph: &Graph) -> Vec<String> {
     let mut broken = Vec::new();
     for (member, imports) in &graph.members {
         let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| name == member) else {
-            broken.push(format!(
-                "{member} is new: xtask/src/imports.rs must say what it may import"
-            ));
+            broken
+                .push(format!("{member} is new: xtask/src/imports.rs must say what it may import"));
             continue;
         };
-        for import in imports
-            .iter()
-            .filter(|import| graph.members.contains_key(*import))
-        {
+        for import in imports.iter().filter(|import| graph.members.contains_key(*import)) {
             if !allowed.contains(&import.as_str()) {
                 broken.push(format!("{member} may not import {import}"));
             }
@@ -105,10 +92,7 @@ fn violations(graph: &Graph) -> Vec<String> {
     }
     for (member, apart) in APART {
         if let Some(chain) = graph.chain(member, apart) {
-            broken.push(format!(
-                "{member} must do without {apart}: {}",
-                chain.join(" → ")
-            ));
+            broken.push(format!("{member} must do without {apart}: {}", chain.join(" → ")));
         }
     }
     broken
@@ -172,16 +156,8 @@ mod tests {
 
     #[test]
     fn aya_deep_in_the_command_lines_tree_is_found() {
-        let house = graph(&[
-            "lb-ctl: hyper tables",
-            "hyper: bytes",
-            "tables: aya",
-            "aya: libc",
-        ]);
-        assert_eq!(
-            violations(&house),
-            ["lb-ctl must do without aya: lb-ctl → tables → aya"]
-        );
+        let house = graph(&["lb-ctl: hyper tables", "hyper: bytes", "tables: aya", "aya: libc"]);
+        assert_eq!(violations(&house), ["lb-ctl must do without aya: lb-ctl → tables → aya"]);
     }
 
     #[test]

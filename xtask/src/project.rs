@@ -108,11 +108,7 @@ pub(crate) fn words(command: &Command) -> String {
         .chain(command.get_args())
         .map(|word| {
             let word = word.to_string_lossy();
-            if word.contains([' ', '"', '\'']) {
-                format!("'{word}'")
-            } else {
-                word.into_owned()
-            }
+            if word.contains([' ', '"', '\'']) { format!("'{word}'") } else { word.into_owned() }
         })
         .collect::<Vec<_>>()
         .join(" ")

@@ -52,17 +52,13 @@ pub(crate) fn quietly(what: &str, command: &mut Command) -> Result<()> {
     }
 
     let (reader, writer) = pipe().context("making a pipe")?;
-    command
-        .stdout(writer.try_clone().context("sharing a pipe")?)
-        .stderr(writer);
+    command.stdout(writer.try_clone().context("sharing a pipe")?).stderr(writer);
     command.env("RUST_BACKTRACE", "0");
     let mut child = command
         .spawn()
         .with_context(|| format!("starting {}", command.get_program().to_string_lossy()))?;
     // The pipe's writing ends live in `command`; it ends for us once they are closed here too.
-    command
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null());
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     let mut printed = Vec::new();
     for line in BufReader::new(reader).split(b'\n') {
         let line = line.context("reading what the command prints")?;
@@ -75,24 +71,13 @@ pub(crate) fn quietly(what: &str, command: &mut Command) -> Result<()> {
 
     if !status.success() {
         let tail = printed.len().saturating_sub(20);
-        bail!(
-            "`{}` failed:\n{}",
-            words(command),
-            printed[tail..].join("\n")
-        );
+        bail!("`{}` failed:\n{}", words(command), printed[tail..].join("\n"));
     }
-    note(&format!(
-        "{what}: done in {} s",
-        started.elapsed().as_secs()
-    ));
+    note(&format!("{what}: done in {} s", started.elapsed().as_secs()));
     Ok(())
 }
 
 fn paint(colour: &str, text: &str) -> String {
     let plain = !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some();
-    if plain {
-        text.to_owned()
-    } else {
-        format!("\x1b[{colour}m{text}\x1b[0m")
-    }
+    if plain { text.to_owned() } else { format!("\x1b[{colour}m{text}\x1b[0m") }
 }

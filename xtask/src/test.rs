@@ -24,16 +24,7 @@ pub(crate) fn build_and_run(project: &Project, args: &[OsString]) -> Result<Infa
     let nextest = tools::nextest(project)?;
     say::heading("programs and tests");
     // A test run alone would not build the programs that tests start.
-    project::run(
-        project
-            .cargo()
-            .args(["build", "--workspace", "--all-targets"]),
-    )?;
+    project::run(project.cargo().args(["build", "--workspace", "--all-targets"]))?;
     say::heading("tests");
-    project::become_(
-        project
-            .command(nextest)
-            .args(["nextest", "run", "--workspace"])
-            .args(args),
-    )
+    project::become_(project.command(nextest).args(["nextest", "run", "--workspace"]).args(args))
 }

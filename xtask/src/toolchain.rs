@@ -35,17 +35,13 @@ impl Toolchain {
         }
         let sysroot = project::output(project.command("rustc").args(["--print", "sysroot"]))?;
         let sysroot = Path::new(sysroot.trim());
-        Self::at(sysroot)
-            .or_else(|_| Self::at(debian::SYSROOT.as_ref()))
-            .or_else(|_| {
-                add_source(project)
-                    .and_then(|()| Self::at(sysroot))
-                    .or_else(|why| {
-                        say::note(&format!("{why:#}"));
-                        say::note("falling back on Debian's packages");
-                        debian::toolchain(project)
-                    })
+        Self::at(sysroot).or_else(|_| Self::at(debian::SYSROOT.as_ref())).or_else(|_| {
+            add_source(project).and_then(|()| Self::at(sysroot)).or_else(|why| {
+                say::note(&format!("{why:#}"));
+                say::note("falling back on Debian's packages");
+                debian::toolchain(project)
             })
+        })
     }
 
     /// The toolchain below `sysroot`.
@@ -69,15 +65,10 @@ impl Toolchain {
                 env!("CARGO_PKG_RUST_VERSION")
             );
         }
-        if !sysroot
-            .join("lib/rustlib/src/rust/library/core/Cargo.toml")
-            .exists()
-        {
+        if !sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml").exists() {
             bail!("{} has no standard library source", sysroot.display());
         }
-        let (major, _) = field("LLVM version")?
-            .split_once('.')
-            .context("LLVM's version")?;
+        let (major, _) = field("LLVM version")?.split_once('.').context("LLVM's version")?;
         let clippy = sysroot.join("bin/cargo-clippy");
         Ok(Self {
             cargo: sysroot.join("bin/cargo"),
@@ -94,9 +85,7 @@ fn add_source(project: &Project) -> Result<()> {
     let name = env::var("RUSTUP_TOOLCHAIN").context("this cargo is not rustup's")?;
     say::quietly(
         "rust-src: installing",
-        project
-            .command("rustup")
-            .args(["component", "add", "rust-src", "--toolchain", &name]),
+        project.command("rustup").args(["component", "add", "rust-src", "--toolchain", &name]),
     )
 }
 
@@ -110,20 +99,14 @@ fn find_llvm(sysroot: &Path, major: &str) -> Result<PathBuf> {
         .filter_map(|folder| fs::read_dir(folder).ok())
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| {
-            path.file_name()
-                .is_some_and(|file| file.to_string_lossy().starts_with(&name))
-        })
+        .find(|path| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&name)))
         .with_context(|| format!("no libLLVM {major} below {}", lib.display()))
 }
 
 /// Whether version `is` comes before version `wants`; parts that aren't numbers count as 0.
 fn older(is: &str, wants: &str) -> bool {
     let parts = |version: &str| -> Vec<u32> {
-        version
-            .split(['.', '-'])
-            .map(|part| part.parse().unwrap_or(0))
-            .collect()
+        version.split(['.', '-']).map(|part| part.parse().unwrap_or(0)).collect()
     };
     parts(is) < parts(wants)
 }

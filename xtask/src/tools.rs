@@ -9,12 +9,8 @@ use crate::project::{Project, output};
 use crate::say;
 
 /// The last one that borrows the compiler's LLVM; later ones need one of the system's.
-const BPF_LINKER: Tool = Tool {
-    name: "bpf-linker",
-    version: "0.10.3",
-    options: &[],
-    takes: "90 s",
-};
+const BPF_LINKER: Tool =
+    Tool { name: "bpf-linker", version: "0.10.3", options: &[], takes: "90 s" };
 /// Unoptimised, for it takes a third of the time to build and only waits for tests.
 const NEXTEST: Tool = Tool {
     name: "cargo-nextest",
@@ -69,21 +65,11 @@ impl Tool {
     fn install(&self, project: &Project) -> Result<()> {
         let mut command = project.cargo();
         command
-            .args([
-                "install",
-                self.name,
-                "--version",
-                self.version,
-                "--locked",
-                "--force",
-            ])
+            .args(["install", self.name, "--version", self.version, "--locked", "--force"])
             .args(self.options)
             .arg("--root")
             .arg(&project.tools);
-        let what = format!(
-            "{} {}: installing, about {}",
-            self.name, self.version, self.takes
-        );
+        let what = format!("{} {}: installing, about {}", self.name, self.version, self.takes);
         say::quietly(&what, &mut command)
             .with_context(|| format!("{} is missing; this command was to install it", self.name))
     }
