@@ -66,6 +66,7 @@ impl Tool {
         let mut command = project.cargo();
         command
             .args(["install", self.name, "--version", self.version, "--locked", "--force"])
+            .args(self.options)
             .arg("--root")
             .arg(&project.tools);
         let what = format!("{} {}: installing, about {}", self.name, self.version, self.takes);
