@@ -113,6 +113,19 @@ fn what_is_written_is_read_back_and_outlives_the_agent() {
 }
 
 #[test]
+fn the_kernel_reads_the_slots_that_were_written() {
+    let pins = Pins::new();
+    let image = reach(&mut load(&pins), &desired());
+    let slots = Map::Array(MapData::from_pin(pins.path(map::SLOTS)).expect("it is pinned"));
+    let slots: Array<_, u32> = slots.try_into().expect("an array of slots");
+    for service in image.services.values() {
+        let range = service.table..service.table + service.slots;
+        let seen: Vec<u32> = range.map(|slot| slots.get(&slot, 0).expect("a slot")).collect();
+        assert_eq!(Some(&seen[..]), image.table(service));
+    }
+}
+
+#[test]
 fn a_start_that_was_interrupted_is_completed() {
     let pins = Pins::new();
     let mut dataplane = load(&pins);
