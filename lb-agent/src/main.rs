@@ -7,7 +7,7 @@ use lb_agent::{
     dataplane,
 };
 use lb_common::api;
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{fs, io::IsTerminal, path::PathBuf, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
 /// Spreads connections over servers, in the kernel
@@ -18,11 +18,14 @@ use tracing_subscriber::EnvFilter;
 #[command(version)]
 struct Arguments {
     /// The configuration file
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "detach")]
+    config: Option<PathBuf>,
     /// Only say whether the configuration file is good
-    #[arg(long)]
+    #[arg(long, conflicts_with = "detach")]
     check: bool,
+    /// Only take down the data plane that an agent left to itself
+    #[arg(long)]
+    detach: bool,
     /// Name of this director [default: the host's name]
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
@@ -43,7 +46,11 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -54,14 +61,17 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: Arguments) -> Result<()> {
+    let Some(config) = arguments.config.filter(|_| !arguments.detach) else {
+        return core::detach(&arguments.pin_root);
+    };
     if arguments.check {
-        core::load_config(&arguments.config)?;
-        println!("{}: good", arguments.config.display());
+        core::load_config(&config)?;
+        println!("{}: good", config.display());
         return Ok(());
     }
     let options = Options {
         node: arguments.node.map_or_else(host_name, Ok)?,
-        config: arguments.config,
+        config,
         pin_root: arguments.pin_root,
         socket: arguments.socket,
         state_dir: arguments.state_dir,

@@ -9,7 +9,7 @@ use crate::{
     schedule,
     state::{Overrides, Store},
 };
-use anyhow::Result;
+use anyhow::{Result, bail};
 use lb_common::api::AttachMode;
 use rtnetlink::Handle;
 use std::{collections::BTreeMap, net::IpAddr, time::Instant};
@@ -88,6 +88,32 @@ impl Agent {
     pub(super) fn solicit(&mut self, ifindex: u32, address: IpAddr) {
         debug!(ifindex, %address, "the data plane asks for a next hop");
         self.resolver.solicit(ifindex, address);
+    }
+
+    /// Fills the maps and puts the program on the interfaces, in this order: a packet that the
+    /// program sees has somewhere to go.
+    ///
+    /// # Errors
+    /// One of both isn't possible. If no program of an agent before handles traffic, nothing is
+    /// left behind.
+    pub(super) async fn start(&mut self) -> Result<()> {
+        let started = match self.converge() {
+            Ok(_) => self.attach().await,
+            Err(error) => Err(error),
+        };
+        let started = started.and_then(|()| self.check_attached());
+        if started.is_err() && !self.dataplane.has_links()? {
+            Dataplane::detach_pinned(&self.options.pin_root)?;
+        }
+        started
+    }
+
+    fn check_attached(&self) -> Result<()> {
+        if self.attached.iter().any(|attached| attached.mode != AttachMode::Detached) {
+            return Ok(());
+        }
+        let problems = self.attached.iter().filter_map(|attached| attached.problem.as_deref());
+        bail!("{}", problems.collect::<Vec<_>>().join("; "))
     }
 
     /// Leads the data plane to what is desired now; returns how many operations that took.

@@ -8,7 +8,7 @@ mod view;
 use crate::{
     api::{self, Api, Listener},
     config,
-    dataplane::{self, Dataplane},
+    dataplane::Dataplane,
     host::{self, Instance},
     netlink::Resolver,
     state::Store,
@@ -17,6 +17,7 @@ use agent::{Agent, Parts};
 use anyhow::{Context, Result};
 use lb_common::api::Problem;
 use std::{
+    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -68,7 +69,13 @@ pub fn load_config(path: &Path) -> Result<config::Config, BadConfig> {
 pub async fn run(options: Options) -> Result<()> {
     let config = load_config(&options.config)?;
     let _instance = Instance::claim()?;
+    // From here on a signal is heard when the agent runs, and doesn't stop it half-way there.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let mut warnings = prepare_host(&options)?;
+    fs::create_dir_all(&options.state_dir)
+        .with_context(|| format!("creating {}", options.state_dir.display()))?;
     let opened = Store::open(options.state_dir.join("overrides.json"))?;
     warnings.extend(opened.warning);
 
@@ -85,9 +92,7 @@ pub async fn run(options: Options) -> Result<()> {
     let store = opened.store;
     let parts = Parts { options, config, store, resolver, dataplane, netlink, warnings };
     let mut agent = Agent::new(parts)?;
-    // Before the program sees packets, the maps say where they go.
-    agent.converge()?;
-    agent.attach().await?;
+    agent.start().await?;
 
     let (handle, mut calls) = api::channel();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -97,9 +102,6 @@ pub async fn run(options: Options) -> Result<()> {
     }));
     info!(node = agent.node(), "running");
 
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
     let mut reconcile = interval(RECONCILE);
     reconcile.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !agent.is_detached() {
@@ -174,7 +176,11 @@ fn list(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Takes the data plane down without an agent.
-pub fn detach(pin_root: &Path) -> Result<(), dataplane::Error> {
-    Dataplane::detach_pinned(pin_root)
+/// Takes down the data plane that an agent left to itself.
+///
+/// # Errors
+/// An agent runs in this network namespace, or the pins can't be removed.
+pub fn detach(pin_root: &Path) -> Result<()> {
+    let _instance = Instance::claim()?;
+    Ok(Dataplane::detach_pinned(pin_root)?)
 }

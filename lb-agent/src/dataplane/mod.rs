@@ -89,7 +89,7 @@ pub enum PinError {
     /// A pinned map is another kind of map than the program's.
     #[error(
         "the pinned map {name} is not laid out as this version's; \
-         take the data plane down with `lb-ctl detach` and start again"
+         take the data plane down with `lb-agent --detach` and start again"
     )]
     Layout {
         /// Its name.
@@ -106,6 +106,14 @@ impl Dataplane {
     /// The folder of the pins.
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Whether there is a pinned link, so that the maps may be in use without this process.
+    pub fn has_links(&self) -> Result<bool, Error> {
+        match self.folder.interfaces() {
+            Ok(interfaces) => Ok(!interfaces.is_empty()),
+            Err(source) => Err(Error::Pins { path: self.folder.path().to_owned(), source }),
+        }
     }
 
     /// Reads what the maps hold.

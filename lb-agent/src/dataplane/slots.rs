@@ -12,6 +12,10 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+/// How far apart values lie, in u32: the kernel rounds their size up to 8 bytes
+/// (`array_map_alloc` in kernel/bpf/arraymap.c).
+const STRIDE: usize = 2;
+
 /// The slots map in this process's memory: a table is written without a system call.
 pub(super) struct Slots {
     memory: NonNull<c_void>,
@@ -22,7 +26,7 @@ impl Slots {
     /// Maps an array of u32 that was made with `BPF_F_MMAPABLE`.
     pub(super) fn open(map: &MapData, slots: u32) -> io::Result<Self> {
         let slots = slots as usize;
-        let length = NonZeroUsize::new(slots * size_of::<u32>())
+        let length = NonZeroUsize::new(bytes(slots))
             .ok_or_else(|| io::Error::other("the slots map is empty"))?;
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping, of a file that nobody can shrink.
@@ -40,9 +44,10 @@ impl Slots {
         let start = start as usize;
         let run = start
             .checked_add(values.len())
-            .and_then(|end| self.shared().get(start..end))
+            .filter(|end| *end <= self.slots)
+            .map(|end| &self.shared()[start * STRIDE..end * STRIDE])
             .ok_or_else(|| io::Error::other("a table beyond the slots map"))?;
-        for (slot, value) in run.iter().zip(values) {
+        for (slot, value) in run.iter().step_by(STRIDE).zip(values) {
             slot.store(*value, Ordering::Relaxed);
         }
         Ok(())
@@ -50,16 +55,17 @@ impl Slots {
 
     /// Reads the part of a run of slots that is within the map, to the same place in `image`.
     pub(super) fn copy(&self, start: u32, slots: u32, image: &mut [u32]) {
-        let from = self.shared().iter().zip(image).skip(start as usize).take(slots as usize);
+        let from = self.shared().iter().step_by(STRIDE).zip(image);
+        let from = from.skip(start as usize).take(slots as usize);
         for (slot, copy) in from {
             *copy = slot.load(Ordering::Relaxed);
         }
     }
 
     fn shared(&self) -> &[AtomicU32] {
-        // SAFETY: mapped as long as self lives, page-aligned, `slots` long; the kernel and
+        // SAFETY: mapped as long as self lives, page-aligned and of this length; the kernel and
         // other processes access it too, hence atomics.
-        unsafe { slice::from_raw_parts(self.memory.cast().as_ptr(), self.slots) }
+        unsafe { slice::from_raw_parts(self.memory.cast().as_ptr(), self.slots * STRIDE) }
     }
 }
 
@@ -67,6 +73,10 @@ impl Drop for Slots {
     fn drop(&mut self) {
         // SAFETY: the mapping of `open`, and no reference to it outlives self. An error leaves it
         // mapped, which harms nobody.
-        let _ = unsafe { munmap(self.memory, self.slots * size_of::<u32>()) };
+        let _ = unsafe { munmap(self.memory, bytes(self.slots)) };
     }
+}
+
+fn bytes(slots: usize) -> usize {
+    slots * STRIDE * size_of::<u32>()
 }
