@@ -3,9 +3,10 @@
 //!
 //! `LB_HOSTILE_PACKETS` and `LB_HOSTILE_SEED` make the long run longer or repeat a part of it.
 
+use lb_common::abi::protocol;
 use lb_common::reason::{Outcome, Reason};
-use lb_tests::dataplane::{Kernel, Output, ReasonCounts, World, in_namespace};
-use lb_tests::generate::{Generator, Oracle, Random, Scene, Seen, hex, setting};
+use lb_tests::dataplane::{Host, Kernel, Output, ReasonCounts, World, in_namespace};
+use lb_tests::generate::{Generator, Oracle, Random, Scene, Seen, View, hex, setting};
 
 /// Mutated packets with one set of flows.
 const EPOCH: u64 = 20_000;
@@ -41,6 +42,40 @@ fn a_million_mutated_packets() {
             }
         }
         println!("{total:?}");
+    });
+}
+
+/// The oracle is worth something: it objects to any one bit that is wrong in what was sent on.
+#[test]
+fn the_oracle_objects() {
+    in_namespace(|namespace| {
+        let scene = Scene::new(&namespace).unwrap();
+        let mut host = Host::new(&scene.world);
+        let mut oracle = Oracle::new(&scene.world);
+        let mut generator = Generator::new(&scene, 9, 0);
+        let mut random = Random::new(9);
+        let mut spoilt = ReasonCounts([0; Reason::COUNT]);
+        for _ in 0..20_000 {
+            let frame = generator.good();
+            let mut output = host.run(&frame);
+            generator.note(&output);
+            let seen = oracle.judge(&frame, &output).unwrap();
+            let Seen::Forwarded(reason) = seen else { continue };
+            // A tunnel's outer header has fields that are free.
+            let view = View::of(&output.frame).unwrap();
+            let is_tunnel = matches!(view.protocol, protocol::IPIP | protocol::IPV6);
+            let bit = random.below(8 * output.frame.len());
+            if is_tunnel && bit / 8 < view.l4 {
+                continue;
+            }
+            output.frame[bit / 8] ^= 1 << (bit % 8);
+            let verdict = oracle.judge(&frame, &output);
+            assert!(verdict.is_err(), "bit {bit} of {}: {verdict:?}", hex(&output.frame));
+            spoilt.0[reason as usize] += 1;
+        }
+        for reason in Reason::ALL.iter().filter(|reason| reason.outcome() == Outcome::Forwarded) {
+            assert!(spoilt.0[*reason as usize] > 10, "{spoilt:?}");
+        }
     });
 }
 
