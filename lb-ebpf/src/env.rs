@@ -54,9 +54,9 @@ impl Env for Kernel {
     #[inline(always)]
     fn advance(&self, service: u32) -> u64 {
         match maps::CURSORS.get_ptr_mut(service) {
+            // For a relaxed addition, LLVM 22 chooses the instruction that gives no result.
             // SAFETY: an aligned u64 in an array map, changed by atomic additions alone.
             Some(cursor) => unsafe {
-                // With a weaker ordering LLVM takes the instruction that returns nothing.
                 atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(cursor, 1)
             },
             None => 0,

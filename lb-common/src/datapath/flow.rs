@@ -26,7 +26,7 @@ pub(super) struct Choice {
 pub(super) enum Entry {
     /// Nothing more.
     Kept,
-    /// The flow's first packet in this second has come.
+    /// The flow's first packet in this second has come, or one that ends it.
     Refreshed,
     /// A flow begins.
     New,
@@ -102,21 +102,27 @@ pub(super) fn keep<E: Env>(
     let (table, state) = match choice.entry {
         Entry::Kept | Entry::None => return Ok(()),
         Entry::Refreshed if !is_nat => return Ok(()),
-        Entry::Refreshed => (FlowTable::Established, state::ESTABLISHED),
         Entry::New => (FlowTable::HalfOpen, first_state(packet.tcp_flags)),
-        Entry::Confirmed => {
+        Entry::Refreshed | Entry::Confirmed => {
             (FlowTable::Established, next_state(state::ESTABLISHED, packet.tcp_flags))
         }
     };
     if is_nat {
         *reply_key = packet.key.reply_from(server);
-        if choice.entry == Entry::New && is_taken(env, reply_key, &packet.key, now) {
-            return Err(Reason::NatPortTaken);
+        if choice.entry == Entry::New {
+            if is_taken(env, reply_key, &packet.key, now) {
+                return Err(Reason::NatPortTaken);
+            }
+            // What is left of an earlier flow would be found before this one.
+            env.remove(FlowTable::Established, reply_key);
         }
         // The two halves live and die together, unless the table had to forget one.
-        if choice.entry == Entry::Refreshed
-            && env.flow(table, reply_key, |reply| reply.seen = now).is_some()
-        {
+        let follow = |reply: &mut Flow| {
+            reply.seen = now;
+            reply.state = next_state(reply.state, packet.tcp_flags);
+            reply.timeout = timeout(&service.timeouts, packet.key.protocol, reply.state);
+        };
+        if choice.entry == Entry::Refreshed && env.flow(table, reply_key, follow).is_some() {
             return Ok(());
         }
     }
@@ -203,17 +209,17 @@ fn known<E: Env>(env: &E, packet: &Packet, service: &Service, now: u32) -> Optio
     let follow = |flow: &mut Flow| {
         let reopened = is_syn && flow.state >= state::FIN;
         let usable = flow.direction == direction::REQUEST && !flow.expired(now) && !reopened;
-        let quiet = flow.seen != now;
-        if usable && (quiet || packet.tcp_flags & (tcp::FIN | tcp::RST) != 0) {
+        let news = flow.seen != now || packet.tcp_flags & (tcp::FIN | tcp::RST) != 0;
+        if usable && news {
             flow.seen = now;
             flow.state = next_state(flow.state, packet.tcp_flags);
             flow.timeout = timeout(&service.timeouts, packet.key.protocol, flow.state);
         }
-        (Target::of(flow), usable, quiet)
+        (Target::of(flow), usable, news)
     };
-    if let Some((target, usable, quiet)) = env.flow(FlowTable::Established, &packet.key, follow) {
+    if let Some((target, usable, news)) = env.flow(FlowTable::Established, &packet.key, follow) {
         if usable && target.is_current(env) {
-            let entry = if quiet { Entry::Refreshed } else { Entry::Kept };
+            let entry = if news { Entry::Refreshed } else { Entry::Kept };
             return Some(Choice { server: target.server, entry });
         }
         env.remove(FlowTable::Established, &packet.key);

@@ -88,7 +88,7 @@ fn whole<V: Family, F: Frame, E: Env>(frame: &mut F, env: &E, scratch: &mut Scra
         return reason.into();
     }
     let key = &scratch.packet.key;
-    if let Some(service) = env.service(&service_key(key)) {
+    if let Some(service) = service(env, key) {
         return request::<V, F, E>(frame, env, service, scratch);
     }
     // One bit tells nearly all strangers from NAT servers' replies, without a second look-up.
@@ -122,6 +122,13 @@ fn request<V: Family, F: Frame, E: Env>(
         forward::to_server::<V, F>(frame, packet, server, nat, Reason::ToServer)
     };
     Verdict::of(send())
+}
+
+/// The service that a whole packet is addressed to.
+#[inline(always)]
+fn service<'e, E: Env>(env: &'e E, key: &FlowKey) -> Option<&'e Service> {
+    // Under port 0 are the entries for fragments.
+    if key.destination_port == 0 { None } else { env.service(&service_key(key)) }
 }
 
 /// Where a packet is addressed to.
