@@ -88,7 +88,7 @@ fn whole<V: Family, F: Frame, E: Env>(frame: &mut F, env: &E, scratch: &mut Scra
         return reason.into();
     }
     let key = &scratch.packet.key;
-    if let Some(service) = env.service(&service_key(key)) {
+    if let Some(service) = service_of(env, key) {
         return request::<V, F, E>(frame, env, service, scratch);
     }
     // One bit tells nearly all strangers from NAT servers' replies, without a second look-up.
@@ -122,6 +122,16 @@ fn request<V: Family, F: Frame, E: Env>(
         forward::to_server::<V, F>(frame, packet, server, nat, Reason::ToServer)
     };
     Verdict::of(send())
+}
+
+/// The service that a whole packet is addressed to. Port 0 is no service's: what the map has there
+/// is for fragments.
+#[inline(always)]
+fn service_of<'a, E: Env>(env: &'a E, key: &FlowKey) -> Option<&'a Service> {
+    if key.destination_port == 0 {
+        return None;
+    }
+    env.service(&service_key(key))
 }
 
 /// Where a packet is addressed to.
