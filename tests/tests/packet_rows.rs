@@ -27,7 +27,7 @@ macro_rules! tables {
     };
 }
 
-tables! { nat }
+tables! { nat parse unrelated }
 
 fn run(file: &str) {
     let mut bench = Bench::new(Path::new(env!("LB_EBPF_OBJECT")), folder()).unwrap();
