@@ -205,6 +205,11 @@ impl Family for V6 {
         if word >> 28 != 6 || (!QUOTED && l3 + length > frame_len) {
             return Err(Reason::BadHeader);
         }
+        // On the wire, IPv4-mapped addresses are not IPv4's, whose services and flows have them as
+        // keys.
+        if Address::from_v6(header.destination).is_v4() {
+            return Err(Reason::NotForService);
+        }
         *packet = Packet {
             key: FlowKey::of_addresses(
                 Address::from_v6(header.source),
@@ -274,7 +279,7 @@ impl Family for V6 {
     fn is_bogus_source(address: &Address) -> bool {
         let [high, low] = address.words();
         let is_loopback_or_unspecified = high == 0 && u64::from_be(low) <= 1;
-        is_loopback_or_unspecified || address.octets()[0] == 0xff
+        is_loopback_or_unspecified || address.is_v4() || address.octets()[0] == 0xff
     }
 }
 

@@ -4,7 +4,7 @@ use super::env::Env;
 use super::family::Family;
 use super::packet::{End, Packet};
 use super::parse;
-use super::{Frame, Scratch, Verdict, flow, forward, link, nat, reply, select};
+use super::{Frame, Scratch, Verdict, flow, forward, link, nat, reply, select, service_of};
 use crate::abi::{Address, Service};
 use crate::reason::Reason;
 use crate::wire::checksum::Sum;
@@ -23,7 +23,7 @@ pub(super) fn process<V: Family, F: Frame, E: Env>(
     let mut send = || {
         quoted_by::<V, F>(frame, error, quoted)?;
         let key = &quoted.key;
-        if let Some(service) = super::service(env, key) {
+        if let Some(service) = service_of(env, key) {
             to_server::<V, F, E>(frame, env, error, quoted, service)
         } else if env.is_nat_source(&key.source, key.source_port, key.protocol) {
             to_client::<V, F, E>(frame, env, error, quoted)

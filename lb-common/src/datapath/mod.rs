@@ -88,7 +88,7 @@ fn whole<V: Family, F: Frame, E: Env>(frame: &mut F, env: &E, scratch: &mut Scra
         return reason.into();
     }
     let key = &scratch.packet.key;
-    if let Some(service) = service(env, key) {
+    if let Some(service) = service_of(env, key) {
         return request::<V, F, E>(frame, env, service, scratch);
     }
     // One bit tells nearly all strangers from NAT servers' replies, without a second look-up.
@@ -124,11 +124,14 @@ fn request<V: Family, F: Frame, E: Env>(
     Verdict::of(send())
 }
 
-/// The service that a whole packet is addressed to.
+/// The service that a whole packet is addressed to. Port 0 is no service's: what the map has there
+/// is for fragments.
 #[inline(always)]
-fn service<'e, E: Env>(env: &'e E, key: &FlowKey) -> Option<&'e Service> {
-    // Under port 0 are the entries for fragments.
-    if key.destination_port == 0 { None } else { env.service(&service_key(key)) }
+fn service_of<'a, E: Env>(env: &'a E, key: &FlowKey) -> Option<&'a Service> {
+    if key.destination_port == 0 {
+        return None;
+    }
+    env.service(&service_key(key))
 }
 
 /// Where a packet is addressed to.

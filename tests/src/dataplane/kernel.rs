@@ -117,6 +117,15 @@ impl Kernel {
         Ok(())
     }
 
+    /// Sets the cursors of all services back to their start.
+    pub fn rewind_cursors(&mut self) -> Result<()> {
+        let mut cursors: Array<_, u64> = self.map(map::CURSORS)?.try_into()?;
+        for index in 0..cursors.len() {
+            cursors.set(index, 0, 0)?;
+        }
+        Ok(())
+    }
+
     /// Instructions of the program, and instructions that the verifier walked through.
     pub fn instructions(&mut self) -> Result<(u32, u32)> {
         let info = program(&mut self.ebpf)?.info()?;
