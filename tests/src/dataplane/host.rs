@@ -119,7 +119,7 @@ impl Buffer {
 }
 
 impl Frame for Buffer {
-    fn len(&self) -> usize {
+    fn length(&self) -> usize {
         self.bytes.len() - self.start
     }
 
@@ -135,7 +135,7 @@ impl Frame for Buffer {
     }
 
     fn truncate(&mut self, len: usize) -> Result<(), Reason> {
-        assert!(len <= self.len(), "a frame is cut, never stretched");
+        assert!(len <= self.length(), "a frame is cut, never stretched");
         self.bytes.truncate(self.start + len);
         Ok(())
     }
