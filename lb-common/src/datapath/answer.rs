@@ -18,7 +18,7 @@ use crate::wire::raw;
 const QUOTES: [usize; 4] = [128, 32, 12, 7];
 
 /// Turns the frame into an ICMP error to its sender. No error is sent about a later fragment
-/// (RFC 1122, section 3.2.2).
+/// (RFC 1122, section 3.2.2), nor about a first one too short to be quoted.
 #[inline(never)]
 pub(super) fn send<V: Family, F: Frame>(
     frame: &mut F,
@@ -26,10 +26,11 @@ pub(super) fn send<V: Family, F: Frame>(
     packet: &Packet,
     verdict: &Verdict,
 ) -> Reason {
-    if packet.fragment.is_later() {
+    let quoted = QUOTES.into_iter().find(|words| words * 4 <= packet.length);
+    let Some(words) = quoted.filter(|_| !packet.fragment.is_later()) else {
         return Reason::Unanswerable;
-    }
-    match write::<V, F>(frame, link, packet, verdict) {
+    };
+    match write::<V, F>(frame, link, packet, verdict, words) {
         Err(reason) => reason,
         Ok(()) => verdict.reason,
     }
@@ -41,8 +42,8 @@ fn write<V: Family, F: Frame>(
     link: &LinkHeader,
     packet: &Packet,
     verdict: &Verdict,
+    words: usize,
 ) -> Result<(), Reason> {
-    let words = QUOTES.into_iter().find(|words| words * 4 <= packet.length).unwrap_or(0);
     let quote = words * 4;
     let ethernet: &Ethernet = frame.at(0)?;
     let macs = Macs::new(ethernet.source(), ethernet.destination());
