@@ -28,6 +28,8 @@ pub(super) enum Entry {
     Kept,
     /// The flow's first packet in this second has come.
     Refreshed,
+    /// The first packet of a connection has come again.
+    Repeated,
     /// A flow begins.
     New,
     /// The second packet of a flow has come.
@@ -101,23 +103,27 @@ pub(super) fn keep<E: Env>(
     let is_nat = server.mode == mode::NAT;
     let (table, state) = match choice.entry {
         Entry::Kept | Entry::None => return Ok(()),
-        Entry::Refreshed if !is_nat => return Ok(()),
+        Entry::Refreshed | Entry::Repeated if !is_nat => return Ok(()),
         Entry::Refreshed => (FlowTable::Established, state::ESTABLISHED),
+        Entry::Repeated => (FlowTable::HalfOpen, state::SYN),
         Entry::New => (FlowTable::HalfOpen, first_state(packet.tcp_flags)),
         Entry::Confirmed => {
             (FlowTable::Established, next_state(state::ESTABLISHED, packet.tcp_flags))
         }
     };
+    let is_kept = matches!(choice.entry, Entry::Refreshed | Entry::Repeated);
     if is_nat {
         *reply_key = packet.key.reply_from(server);
-        if choice.entry == Entry::New && is_taken(env, reply_key, &packet.key, now) {
-            return Err(Reason::NatPortTaken);
-        }
         // The two halves live and die together, unless the table had to forget one.
-        if choice.entry == Entry::Refreshed
-            && env.flow(table, reply_key, |reply| reply.seen = now).is_some()
-        {
+        if is_kept && env.flow(table, reply_key, |reply| reply.seen = now).is_some() {
             return Ok(());
+        }
+        if choice.entry != Entry::Confirmed && is_taken(env, reply_key, &packet.key, now) {
+            return if is_kept { Ok(()) } else { Err(Reason::NatPortTaken) };
+        }
+        // What an earlier flow has left there would hide the new one's half.
+        if choice.entry == Entry::New {
+            env.remove(FlowTable::Established, reply_key);
         }
     }
     *flow = Flow {
@@ -134,7 +140,7 @@ pub(super) fn keep<E: Env>(
     if is_nat {
         env.insert(table, reply_key, flow);
     }
-    if choice.entry != Entry::Refreshed {
+    if !is_kept {
         flow.direction = direction::REQUEST;
         env.insert(table, &packet.key, flow);
     }
@@ -220,7 +226,8 @@ fn known<E: Env>(env: &E, packet: &Packet, service: &Service, now: u32) -> Optio
         return None;
     }
     let look = |flow: &mut Flow| {
-        let usable = flow.direction == direction::REQUEST && !flow.expired(now);
+        let reopened = is_syn && flow.state >= state::FIN;
+        let usable = flow.direction == direction::REQUEST && !flow.expired(now) && !reopened;
         if usable && is_syn {
             flow.seen = now;
         }
@@ -230,7 +237,7 @@ fn known<E: Env>(env: &E, packet: &Packet, service: &Service, now: u32) -> Optio
     if !usable || !target.is_current(env) {
         return None;
     }
-    let entry = if is_syn { Entry::Kept } else { Entry::Confirmed };
+    let entry = if is_syn { Entry::Repeated } else { Entry::Confirmed };
     Some(Choice { server: target.server, entry })
 }
 
