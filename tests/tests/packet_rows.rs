@@ -27,7 +27,7 @@ macro_rules! tables {
     };
 }
 
-tables! { nat parse unrelated }
+tables! { answers dr flows fragments icmp nat parse reply schedulers tunnel unrelated vlan }
 
 fn run(file: &str) {
     let mut bench = Bench::new(Path::new(env!("LB_EBPF_OBJECT")), folder()).unwrap();
