@@ -15,7 +15,7 @@ pub struct Packet {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Layer {
     Ethernet { source: Mac, destination: Mac, ethertype: Option<u16> },
-    Tag { tpid: u16, tci: u16 },
+    Tag { tpid: u16, tci: u16, ethertype: Option<u16> },
     Ip4(Ip4),
     Ip6(Ip6),
     Extension(Extension),

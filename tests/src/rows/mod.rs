@@ -22,7 +22,7 @@
 //! - `then FLOW`: the flow tables at the end, all of them; `then nothing`.
 //! - `count SERVER new N in PACKETS/BYTES out PACKETS/BYTES`: what was counted for the server.
 //!
-//! The world that the rows live in is described in `world.txt` beside them; see [`Stage`].
+//! The world that the rows live in is described in `world.txt` beside them.
 
 mod bench;
 mod flow;
@@ -31,5 +31,7 @@ mod services;
 mod stage;
 
 pub use bench::{Bench, Failure};
-pub use row::{Row, load};
-pub use stage::Stage;
+pub use row::{Row, load_all, parse_rows};
+
+/// Where the rows are, and the description of their world.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/rows");
