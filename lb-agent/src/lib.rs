@@ -2,6 +2,11 @@
 
 pub mod api;
 pub mod config;
+pub mod core;
+pub mod dataplane;
+pub mod desired;
 pub mod host;
 pub mod netlink;
+pub mod plan;
+pub mod schedule;
 pub mod state;

@@ -249,7 +249,7 @@ pub struct ConnectionQuery {
     /// Only of this server (name within its service).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
-    /// At most so many.
+    /// At most so many; 1000 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }

@@ -18,11 +18,7 @@ use tokio::net::UnixStream;
 const MAX_ANSWER: usize = 1 << 30;
 
 /// All but RFC 3986's unreserved characters.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A request to the agent.
 pub(crate) struct Request {
@@ -40,11 +36,7 @@ impl Request {
             target.push('/');
             target.extend(utf8_percent_encode(segment, RESERVED));
         }
-        Self {
-            method,
-            target,
-            body: Bytes::new(),
-        }
+        Self { method, target, body: Bytes::new() }
     }
 
     pub(crate) fn get(segments: &[&str]) -> Self {
@@ -57,20 +49,14 @@ impl Request {
             let separator = if self.target.contains('?') { '&' } else { '?' };
             let value = value.to_string();
             // Writing to a string doesn't fail.
-            let _ = write!(
-                self.target,
-                "{separator}{name}={}",
-                utf8_percent_encode(&value, RESERVED)
-            );
+            let _ =
+                write!(self.target, "{separator}{name}={}", utf8_percent_encode(&value, RESERVED));
         }
         self
     }
 
     pub(crate) fn body(self, body: impl Into<Bytes>) -> Self {
-        Self {
-            body: body.into(),
-            ..self
-        }
+        Self { body: body.into(), ..self }
     }
 }
 
@@ -93,15 +79,13 @@ impl Client {
             .build()
             .map_err(|error| Failure::NoAgent(format!("cannot start: {error}")))?;
         let (status, body) = runtime.block_on(async {
-            tokio::time::timeout(self.patience, self.exchange(request))
-                .await
-                .unwrap_or_else(|_| {
-                    Err(Failure::NoAgent(format!(
-                        "no answer from the lb-agent at {} within {} s",
-                        self.socket.display(),
-                        self.patience.as_secs()
-                    )))
-                })
+            tokio::time::timeout(self.patience, self.exchange(request)).await.unwrap_or_else(|_| {
+                Err(Failure::NoAgent(format!(
+                    "no answer from the lb-agent at {} within {} s",
+                    self.socket.display(),
+                    self.patience.as_secs()
+                )))
+            })
         })?;
         if status.is_success() {
             return Ok(body);
@@ -126,12 +110,10 @@ impl Client {
     }
 
     async fn exchange(&self, request: &Request) -> Result<(StatusCode, Bytes), Failure> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| self.strange(&error))?;
+        let stream =
+            UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(&error))?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.strange(&error))?;
         // Its errors reach the sender, too.
         tokio::spawn(connection);
         let request = hyper::Request::builder()
@@ -140,15 +122,10 @@ impl Client {
             .header(header::HOST, "lb-agent")
             .body(Full::new(request.body.clone()))
             .map_err(|error| Failure::Refused(format!("not a request: {error}")))?;
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(|error| self.cut_off(&error))?;
+        let answer = sender.send_request(request).await.map_err(|error| self.cut_off(&error))?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_ANSWER)
-            .collect()
-            .await
-            .map_err(|error| {
+        let body =
+            Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(|error| {
                 if error.is::<LengthLimitError>() {
                     Failure::Refused(format!("the answer is larger than {MAX_ANSWER} bytes"))
                 } else {
@@ -178,9 +155,7 @@ impl Client {
 
     fn cut_off(&self, error: &dyn Display) -> Failure {
         let socket = self.socket.display();
-        Failure::NoAgent(format!(
-            "the lb-agent at {socket} gave no whole answer: {error}"
-        ))
+        Failure::NoAgent(format!("the lb-agent at {socket} gave no whole answer: {error}"))
     }
 }
 
@@ -196,9 +171,6 @@ mod tests {
             .query("service", Some("a&b=c+d"))
             .query("server", None::<&str>)
             .query("limit", Some(3));
-        assert_eq!(
-            request.target,
-            "/v1/connections?service=a%26b%3Dc%2Bd&limit=3"
-        );
+        assert_eq!(request.target, "/v1/connections?service=a%26b%3Dc%2Bd&limit=3");
     }
 }

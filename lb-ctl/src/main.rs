@@ -31,13 +31,7 @@ struct Global {
     #[arg(long, global = true, value_name = "PATH", env = "LB_SOCKET", default_value = DEFAULT_SOCKET)]
     socket: PathBuf,
     /// A table for people, or the agent's answer for programs
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
+    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "table")]
     output: Format,
     /// How long to wait for the agent
     #[arg(long, global = true, value_name = "SECONDS", default_value = "15",

@@ -20,10 +20,7 @@ pub(crate) struct View {
 
 impl From<String> for View {
     fn from(text: String) -> Self {
-        Self {
-            text,
-            ..Self::default()
-        }
+        Self { text, ..Self::default() }
     }
 }
 
@@ -49,23 +46,16 @@ pub(crate) fn show<T: DeserializeOwned>(
             print(&text)?;
         }
     }
-    Ok(if found {
-        FOUND.into()
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if found { FOUND.into() } else { ExitCode::SUCCESS })
 }
 
 /// Prints to the standard output. That nobody reads to the end (`| head`) is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
-    match output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush())
-    {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Refused(format!(
-            "cannot write the answer: {error}"
-        ))),
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Refused(format!("cannot write the answer: {error}")))
+        }
         _ => Ok(()),
     }
 }
@@ -77,17 +67,14 @@ pub(crate) fn note(text: &str) {
 
 /// The text without characters that would command the terminal.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().fold(
-        String::with_capacity(text.len()),
-        |mut printable, character| {
-            if character.is_control() && character != '\n' {
-                printable.extend(character.escape_default());
-            } else {
-                printable.push(character);
-            }
-            printable
-        },
-    )
+    text.chars().fold(String::with_capacity(text.len()), |mut printable, character| {
+        if character.is_control() && character != '\n' {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+        printable
+    })
 }
 
 /// JSON on lines of its own, otherwise as it came: the order of fields, digits of numbers and
@@ -102,11 +89,7 @@ fn pretty(json: &[u8]) -> serde_json::Result<String> {
     let mut opened = false;
     for character in json.chars() {
         // Characters of strings are nothing but themselves.
-        let mark = if strings.contains(character) {
-            ' '
-        } else {
-            character
-        };
+        let mark = if strings.contains(character) { ' ' } else { character };
         if character.is_ascii_whitespace() && !strings.inside {
             continue;
         }
@@ -183,9 +166,6 @@ mod tests {
 
     #[test]
     fn no_commands_to_the_terminal() {
-        assert_eq!(
-            printable("a\u{1b}[31mb\u{9b}c\n\r"),
-            "a\\u{1b}[31mb\\u{9b}c\n\\r"
-        );
+        assert_eq!(printable("a\u{1b}[31mb\u{9b}c\n\r"), "a\\u{1b}[31mb\\u{9b}c\n\\r");
     }
 }

@@ -75,10 +75,7 @@ mod tests {
             &[Text("NAME"), Number("COUNT"), Text("WORDS")],
             rows.map(|row| row.map(str::to_owned).to_vec()),
         );
-        assert_eq!(
-            text,
-            "NAME    COUNT  WORDS\na           1  x\nlonger   1000\n"
-        );
+        assert_eq!(text, "NAME    COUNT  WORDS\na           1  x\nlonger   1000\n");
         assert_eq!(table(&[Text("NAME"), Number("COUNT")], []), "NAME  COUNT\n");
     }
 
@@ -99,19 +96,11 @@ mod tests {
 
     #[test]
     fn times() {
-        let rows = [
-            (59, "59s"),
-            (61, "1m 1s"),
-            (3600, "1h 0m"),
-            (86_399, "23h 59m"),
-            (183_600, "2d 3h"),
-        ];
+        let rows =
+            [(59, "59s"), (61, "1m 1s"), (3600, "1h 0m"), (86_399, "23h 59m"), (183_600, "2d 3h")];
         for (seconds, expected) in rows {
             assert_eq!(duration(seconds), expected);
         }
-        assert_eq!(
-            [clock(0), clock(899), clock(3600)],
-            ["00:00", "14:59", "60:00"]
-        );
+        assert_eq!([clock(0), clock(899), clock(3600)], ["00:00", "14:59", "60:00"]);
     }
 }

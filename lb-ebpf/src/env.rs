@@ -54,11 +54,10 @@ impl Env for Kernel {
     #[inline(always)]
     fn advance(&self, service: u32) -> u64 {
         match maps::CURSORS.get_ptr_mut(service) {
-            // Not relaxed: LLVM then makes it an instruction that gives nothing back, and takes the
-            // addend for the result.
+            // For a relaxed addition, LLVM 22 chooses the instruction that gives no result.
             // SAFETY: an aligned u64 in an array map, changed by atomic additions alone.
             Some(cursor) => unsafe {
-                atomic_xadd::<u64, u64, { AtomicOrdering::AcqRel }>(cursor, 1)
+                atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(cursor, 1)
             },
             None => 0,
         }

@@ -126,9 +126,5 @@ fn remove(path: &Path) -> io::Result<()> {
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BindError {
     let path = path.to_owned();
-    move |source| BindError::Io {
-        action,
-        path,
-        source,
-    }
+    move |source| BindError::Io { action, path, source }
 }

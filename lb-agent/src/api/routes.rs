@@ -58,16 +58,10 @@ impl Api {
             .route("/v1/status", get(status))
             .route("/v1/services", get(services))
             .route("/v1/services/{service}", get(service))
-            .route(
-                "/v1/services/{service}/servers/{server}",
-                patch(change_server),
-            )
+            .route("/v1/services/{service}/servers/{server}", patch(change_server))
             .route("/v1/connections", get(connections))
             .route("/v1/reasons", get(reasons))
-            .route(
-                "/v1/check",
-                post(check).layer(DefaultBodyLimit::max(MAX_CHECK)),
-            )
+            .route("/v1/check", post(check).layer(DefaultBodyLimit::max(MAX_CHECK)))
             .route("/v1/detach", post(detach))
             .fallback(unknown_path)
             .method_not_allowed_fallback(wrong_method)
@@ -92,10 +86,7 @@ async fn service(
     path: Result<Path<String>, PathRejection>,
 ) -> Answer<Service> {
     let Path(service) = path?;
-    api.core
-        .ask(move |core| core.service(&service))
-        .await
-        .map(Json)
+    api.core.ask(move |core| core.service(&service)).await.map(Json)
 }
 
 async fn change_server(
@@ -106,10 +97,7 @@ async fn change_server(
     let Path((service, server)) = path?;
     let change: ServerChange = serde_json::from_slice(&body?)
         .map_err(|error| Refusal::Malformed(format!("not a change of a server: {error}")))?;
-    api.core
-        .ask(move |core| core.change_server(&service, &server, change))
-        .await
-        .map(Json)
+    api.core.ask(move |core| core.change_server(&service, &server, change)).await.map(Json)
 }
 
 async fn connections(
@@ -117,10 +105,7 @@ async fn connections(
     query: Result<Query<ConnectionQuery>, QueryRejection>,
 ) -> Answer<Connections> {
     let Query(query) = query?;
-    api.core
-        .ask(move |core| core.connections(&query))
-        .await
-        .map(Json)
+    api.core.ask(move |core| core.connections(&query)).await.map(Json)
 }
 
 async fn reasons(State(api): State<Api>) -> Answer<Vec<ReasonCount>> {
@@ -142,28 +127,18 @@ async fn check(
 ) -> Answer<Vec<Problem>> {
     let Query(CheckQuery { path }) = query?;
     // Taken before the body is read: it bounds the memory that checks use.
-    let permit = api
-        .checks
-        .acquire_owned()
-        .await
-        .map_err(|_| Refusal::Stopping)?;
+    let permit = api.checks.acquire_owned().await.map_err(|_| Refusal::Stopping)?;
     let text = Bytes::from_request(request, &()).await?;
     let check = api.check;
     let problems = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         check(&path, &text)
     });
-    problems
-        .await
-        .map(Json)
-        .map_err(|error| Refusal::Failed(format!("the check failed: {error}")))
+    problems.await.map(Json).map_err(|error| Refusal::Failed(format!("the check failed: {error}")))
 }
 
 async fn detach(State(api): State<Api>) -> Result<StatusCode, Refusal> {
-    api.core
-        .ask(|core| core.detach())
-        .await
-        .map(|()| StatusCode::NO_CONTENT)
+    api.core.ask(|core| core.detach()).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 async fn unknown_path(uri: Uri) -> Refusal {
@@ -200,13 +175,7 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (
-            self.status(),
-            Json(Error {
-                error: self.to_string(),
-            }),
-        )
-            .into_response()
+        (self.status(), Json(Error { error: self.to_string() })).into_response()
     }
 }
 

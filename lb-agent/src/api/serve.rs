@@ -76,9 +76,7 @@ pub async fn serve(listener: Listener, api: Api, stop: impl Future<Output = ()>)
     }
     drop(listener);
     stopping.send_replace(());
-    let ended = timeout(limits.stop, async {
-        while connections.join_next().await.is_some() {}
-    });
+    let ended = timeout(limits.stop, async { while connections.join_next().await.is_some() {} });
     if ended.await.is_err() {
         tracing::warn!("control API: {} requests cut off", connections.len());
     }

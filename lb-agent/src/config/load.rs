@@ -23,13 +23,22 @@ pub fn load(path: &Path, interface_exists: &dyn Fn(&str) -> bool) -> Result<Conf
         let size = MAX_FILE_SIZE >> 20;
         return Err(whole(format!("larger than {size} MiB, which no configuration is")));
     }
-    match str::from_utf8(&bytes) {
-        Ok(text) => parse(&file, text, interface_exists),
+    parse_bytes(&file, &bytes, interface_exists)
+}
+
+/// Like [`parse`], for a text that may not be UTF-8.
+pub fn parse_bytes(
+    path: &str,
+    bytes: &[u8],
+    interface_exists: &dyn Fn(&str) -> bool,
+) -> Result<Config, Vec<Problem>> {
+    match str::from_utf8(bytes) {
+        Ok(text) => parse(path, text, interface_exists),
         Err(error) => {
             let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
             let byte = bytes[error.valid_up_to()];
             let message = format!("the byte {byte:#04x} is not UTF-8; save the file as UTF-8");
-            Err(Problems::only(&file, Place::after(&valid), message))
+            Err(Problems::only(path, Place::after(&valid), message))
         }
     }
 }

@@ -59,11 +59,7 @@ impl Overrides {
 
     /// What was changed about a server; the default if nothing was.
     pub fn find(&self, service: &str, server: &str) -> Override {
-        self.0
-            .get(service)
-            .and_then(|servers| servers.get(server))
-            .copied()
-            .unwrap_or_default()
+        self.0.get(service).and_then(|servers| servers.get(server)).copied().unwrap_or_default()
     }
 
     /// The weight in force of a server that is configured with `configured`.
@@ -74,25 +70,21 @@ impl Overrides {
     /// All changes: service, server and what was changed, in the order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, Override)> {
         self.0.iter().flat_map(|(service, servers)| {
-            servers
-                .iter()
-                .map(|(server, changed)| (service.as_str(), server.as_str(), *changed))
+            servers.iter().map(|(server, changed)| (service.as_str(), server.as_str(), *changed))
         })
     }
 
     /// Service and server of the changes that `config` has no server for. They are kept: the
     /// server may come back with the next reload.
     pub fn unused<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.iter()
-            .map(|(service, server, _)| (service, server))
-            .filter(|(service, server)| {
-                !config
-                    .services
-                    .iter()
-                    .filter(|configured| configured.name == *service)
-                    .flat_map(|configured| &configured.servers)
-                    .any(|configured| configured.name == *server)
-            })
+        self.iter().map(|(service, server, _)| (service, server)).filter(|(service, server)| {
+            !config
+                .services
+                .iter()
+                .filter(|configured| configured.name == *service)
+                .flat_map(|configured| &configured.servers)
+                .any(|configured| configured.name == *server)
+        })
     }
 
     fn put(&mut self, service: &str, server: &str, new: Override) {
@@ -111,11 +103,7 @@ impl Overrides {
 impl Override {
     /// The weight in force where the configuration says `configured`.
     pub fn apply(self, configured: u32) -> u32 {
-        if self.drained {
-            0
-        } else {
-            self.weight.unwrap_or(configured)
-        }
+        if self.drained { 0 } else { self.weight.unwrap_or(configured) }
     }
 
     fn check(self) -> Result<(), ChangeError> {
@@ -145,20 +133,11 @@ impl TryFrom<Servers> for Overrides {
 mod tests {
     use super::*;
 
-    const DRAIN: ServerChange = ServerChange {
-        weight: None,
-        drain: Some(true),
-    };
-    const ENABLE: ServerChange = ServerChange {
-        weight: None,
-        drain: Some(false),
-    };
+    const DRAIN: ServerChange = ServerChange { weight: None, drain: Some(true) };
+    const ENABLE: ServerChange = ServerChange { weight: None, drain: Some(false) };
 
     fn weight(weight: u32) -> ServerChange {
-        ServerChange {
-            weight: Some(weight),
-            drain: None,
-        }
+        ServerChange { weight: Some(weight), drain: None }
     }
 
     #[track_caller]
@@ -186,16 +165,7 @@ mod tests {
         assert_in_force(&[DRAIN, weight(3)], 0);
         assert_in_force(&[DRAIN, weight(3), ENABLE], 3);
         assert_in_force(&[weight(0), DRAIN, ENABLE], 0);
-        assert_in_force(
-            &[
-                ServerChange {
-                    weight: Some(4),
-                    drain: Some(true),
-                },
-                ENABLE,
-            ],
-            4,
-        );
+        assert_in_force(&[ServerChange { weight: Some(4), drain: Some(true) }, ENABLE], 4);
     }
 
     #[test]
@@ -204,15 +174,9 @@ mod tests {
         overrides.change("web", "a", weight(3)).unwrap();
         let before = overrides.clone();
 
-        let too_heavy = ServerChange {
-            weight: Some(1001),
-            drain: Some(true),
-        };
+        let too_heavy = ServerChange { weight: Some(1001), drain: Some(true) };
         let error = overrides.change("web", "a", too_heavy).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "weight 1001 is out of range: a weight is 0 to 1000"
-        );
+        assert_eq!(error.to_string(), "weight 1001 is out of range: a weight is 0 to 1000");
         let nothing = overrides.change("web", "a", ServerChange::default());
         assert_eq!(nothing, Err(ChangeError::Nothing));
         assert_eq!(overrides, before);

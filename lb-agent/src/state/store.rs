@@ -77,10 +77,7 @@ impl Store {
                 (Overrides::default(), Some(warning))
             }
         };
-        Ok(Opened {
-            store: Self { path, overrides },
-            warning,
-        })
+        Ok(Opened { store: Self { path, overrides }, warning })
     }
 
     /// The overrides as they are on disk.
@@ -117,9 +114,7 @@ fn load(path: &Path) -> io::Result<Result<Overrides, String>> {
         Err(error) => return Err(error),
     }
     let mut text = Vec::new();
-    File::open(path)?
-        .take(MAX_FILE + 1)
-        .read_to_end(&mut text)?;
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut text)?;
     if text.len() as u64 > MAX_FILE {
         return Ok(Err(format!("larger than {MAX_FILE} bytes")));
     }
@@ -135,9 +130,7 @@ fn parse(text: &[u8]) -> Result<Overrides, String> {
     let unusable = |error: serde_json::Error| format!("not a file of overrides ({error})");
     let Version { version } = serde_json::from_slice(text).map_err(unusable)?;
     if version != VERSION {
-        return Err(format!(
-            "written in version {version}, this agent reads version {VERSION}"
-        ));
+        return Err(format!("written in version {version}, this agent reads version {VERSION}"));
     }
     let saved: Saved = serde_json::from_slice(text).map_err(unusable)?;
     Ok(saved.services)
@@ -160,10 +153,7 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
 }
 
 fn save(path: &Path, overrides: &Overrides) -> Result<(), StoreError> {
-    let saved = Saved {
-        version: VERSION,
-        services: overrides.clone(),
-    };
+    let saved = Saved { version: VERSION, services: overrides.clone() };
     let mut text = serde_json::to_vec_pretty(&saved)
         .map_err(|error| failed("write", path)(io::Error::other(error)))?;
     text.push(b'\n');
@@ -177,18 +167,12 @@ fn save(path: &Path, overrides: &Overrides) -> Result<(), StoreError> {
     let new = beside(path, ".new");
     write_synced(&new, &text).map_err(failed("write", &new))?;
     fs::rename(&new, path).map_err(failed("replace", path))?;
-    folder_file
-        .sync_all()
-        .map_err(failed("sync the folder", folder))
+    folder_file.sync_all().map_err(failed("sync the folder", folder))
 }
 
 fn write_synced(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o640)
-        .open(path)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(path)?;
     file.write_all(text)?;
     file.sync_all()
 }
@@ -201,11 +185,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.to_owned();
-    move |source| StoreError::Io {
-        action,
-        path,
-        source,
-    }
+    move |source| StoreError::Io { action, path, source }
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod pins;
+
 use futures_util::TryStreamExt;
 use lb_agent::netlink::{Resolution, Resolver, Via};
 use nix::sched::{CloneFlags, setns, unshare};
 use rtnetlink::packet_route::address::AddressHeaderFlags;
-use rtnetlink::packet_route::link::LinkAttribute;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage, LinkXdp};
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -110,9 +112,33 @@ fn connect() -> Handle {
     handle
 }
 
-pub(crate) async fn index(handle: &Handle, name: &str) -> u32 {
+pub(crate) async fn link(handle: &Handle, name: &str) -> LinkMessage {
     let mut links = handle.link().get().match_name(name.to_owned()).execute();
-    links.try_next().await.unwrap().expect("the interface").header.index
+    links.try_next().await.unwrap().expect("the interface")
+}
+
+pub(crate) async fn index(handle: &Handle, name: &str) -> u32 {
+    link(handle, name).await.header.index
+}
+
+/// The XDP program on an interface, as the kernel tells anyone.
+pub(crate) async fn program_on(handle: &Handle, name: &str) -> Option<u32> {
+    link(handle, name).await.attributes.into_iter().find_map(|attribute| match attribute {
+        LinkAttribute::Xdp(xdp) => xdp.into_iter().find_map(|xdp| match xdp {
+            LinkXdp::ProgId(id) => Some(id),
+            _ => None,
+        }),
+        _ => None,
+    })
+}
+
+/// The kernel releases the link of a program in the background.
+pub(crate) async fn wait_for_no_program(handle: &Handle, name: &str) {
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    while program_on(handle, name).await.is_some() {
+        assert!(tokio::time::Instant::now() < deadline, "{name} still has a program");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 pub(crate) async fn mac(handle: &Handle, index: u32) -> [u8; 6] {

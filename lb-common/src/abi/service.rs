@@ -126,3 +126,10 @@ impl Sources {
         self.words[word] & mask != 0
     }
 }
+
+impl core::fmt::Debug for Sources {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let marked: u32 = self.words.iter().map(|word| word.count_ones()).sum();
+        f.debug_struct("Sources").field("marked", &marked).finish_non_exhaustive()
+    }
+}

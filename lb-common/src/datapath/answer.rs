@@ -15,10 +15,12 @@ use crate::wire::raw;
 /// largest, with both headers, is within the 576 bytes that RFC 1812 (section 4.3.2.3) asks for;
 /// the smallest is an IPv4 header with the first 8 bytes behind it (RFC 792). A few fixed sizes,
 /// because the verifier walks through every one.
-const QUOTES: [usize; 4] = [128, 32, 12, 7];
+const QUOTES: [usize; 4] = [128, 32, 12, LEAST_QUOTE];
+const LEAST_QUOTE: usize = 7;
 
 /// Turns the frame into an ICMP error to its sender. No error is sent about a later fragment
-/// (RFC 1122, section 3.2.2), nor about a first one too short to be quoted.
+/// (RFC 1122, section 3.2.2), nor about a first one without the 8 bytes of data that the shortest
+/// fragment has.
 #[inline(never)]
 pub(super) fn send<V: Family, F: Frame>(
     frame: &mut F,
@@ -26,11 +28,10 @@ pub(super) fn send<V: Family, F: Frame>(
     packet: &Packet,
     verdict: &Verdict,
 ) -> Reason {
-    let quoted = QUOTES.into_iter().find(|words| words * 4 <= packet.length);
-    let Some(words) = quoted.filter(|_| !packet.fragment.is_later()) else {
+    if packet.fragment.is_later() || packet.length < LEAST_QUOTE * 4 {
         return Reason::Unanswerable;
-    };
-    match write::<V, F>(frame, link, packet, verdict, words) {
+    }
+    match write::<V, F>(frame, link, packet, verdict) {
         Err(reason) => reason,
         Ok(()) => verdict.reason,
     }
@@ -42,8 +43,9 @@ fn write<V: Family, F: Frame>(
     link: &LinkHeader,
     packet: &Packet,
     verdict: &Verdict,
-    words: usize,
 ) -> Result<(), Reason> {
+    let words = QUOTES.into_iter().find(|words| words * 4 <= packet.length);
+    let words = words.unwrap_or(LEAST_QUOTE);
     let quote = words * 4;
     let ethernet: &Ethernet = frame.at(0)?;
     let macs = Macs::new(ethernet.source(), ethernet.destination());

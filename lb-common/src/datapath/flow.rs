@@ -26,7 +26,7 @@ pub(super) struct Choice {
 pub(super) enum Entry {
     /// Nothing more.
     Kept,
-    /// The flow's first packet in this second has come.
+    /// The flow's first packet in this second has come, or one that ends it.
     Refreshed,
     /// The first packet of a connection has come again.
     Repeated,
@@ -104,24 +104,29 @@ pub(super) fn keep<E: Env>(
     let (table, state) = match choice.entry {
         Entry::Kept | Entry::None => return Ok(()),
         Entry::Refreshed | Entry::Repeated if !is_nat => return Ok(()),
-        Entry::Refreshed => (FlowTable::Established, state::ESTABLISHED),
         Entry::Repeated => (FlowTable::HalfOpen, state::SYN),
         Entry::New => (FlowTable::HalfOpen, first_state(packet.tcp_flags)),
-        Entry::Confirmed => {
+        Entry::Refreshed | Entry::Confirmed => {
             (FlowTable::Established, next_state(state::ESTABLISHED, packet.tcp_flags))
         }
     };
-    let is_kept = matches!(choice.entry, Entry::Refreshed | Entry::Repeated);
+    let is_known = matches!(choice.entry, Entry::Refreshed | Entry::Repeated);
     if is_nat {
         *reply_key = packet.key.reply_from(server);
         // The two halves live and die together, unless the table had to forget one.
-        if is_kept && env.flow(table, reply_key, |reply| reply.seen = now).is_some() {
+        let follow = |reply: &mut Flow| {
+            reply.seen = now;
+            reply.state = next_state(reply.state, packet.tcp_flags);
+            reply.timeout = timeout(&service.timeouts, packet.key.protocol, reply.state);
+        };
+        if is_known && env.flow(table, reply_key, follow).is_some() {
             return Ok(());
         }
         if choice.entry != Entry::Confirmed && is_taken(env, reply_key, &packet.key, now) {
-            return if is_kept { Ok(()) } else { Err(Reason::NatPortTaken) };
+            // A flow that has ended does not take the port back.
+            return if is_known { Ok(()) } else { Err(Reason::NatPortTaken) };
         }
-        // What an earlier flow has left there would hide the new one's half.
+        // What is left of an earlier flow would be found before this one.
         if choice.entry == Entry::New {
             env.remove(FlowTable::Established, reply_key);
         }
@@ -140,7 +145,7 @@ pub(super) fn keep<E: Env>(
     if is_nat {
         env.insert(table, reply_key, flow);
     }
-    if !is_kept {
+    if !is_known {
         flow.direction = direction::REQUEST;
         env.insert(table, &packet.key, flow);
     }
@@ -209,17 +214,17 @@ fn known<E: Env>(env: &E, packet: &Packet, service: &Service, now: u32) -> Optio
     let follow = |flow: &mut Flow| {
         let reopened = is_syn && flow.state >= state::FIN;
         let usable = flow.direction == direction::REQUEST && !flow.expired(now) && !reopened;
-        let quiet = flow.seen != now;
-        if usable && (quiet || packet.tcp_flags & (tcp::FIN | tcp::RST) != 0) {
+        let news = flow.seen != now || packet.tcp_flags & (tcp::FIN | tcp::RST) != 0;
+        if usable && news {
             flow.seen = now;
             flow.state = next_state(flow.state, packet.tcp_flags);
             flow.timeout = timeout(&service.timeouts, packet.key.protocol, flow.state);
         }
-        (Target::of(flow), usable, quiet)
+        (Target::of(flow), usable, news)
     };
-    if let Some((target, usable, quiet)) = env.flow(FlowTable::Established, &packet.key, follow) {
+    if let Some((target, usable, news)) = env.flow(FlowTable::Established, &packet.key, follow) {
         if usable && target.is_current(env) {
-            let entry = if quiet { Entry::Refreshed } else { Entry::Kept };
+            let entry = if news { Entry::Refreshed } else { Entry::Kept };
             return Some(Choice { server: target.server, entry });
         }
         env.remove(FlowTable::Established, &packet.key);

@@ -14,22 +14,15 @@ pub(crate) fn check(client: &Client, format: Format, file: &Path) -> Result<Exit
     let (name, text) = if file == Path::new("-") {
         ("<stdin>".to_owned(), bounded(io::stdin()))
     } else {
-        (
-            file.display().to_string(),
-            File::open(file).and_then(bounded),
-        )
+        (file.display().to_string(), File::open(file).and_then(bounded))
     };
     let text = text.map_err(|error| Failure::Refused(format!("cannot read {name}: {error}")))?;
     if text.len() > MAX_CHECK {
         let message = format!("{name} is too large: {} MiB at most", MAX_CHECK >> 20);
         return Err(Failure::Refused(message));
     }
-    let request = Request::new(Method::POST, &["check"])
-        .query("path", Some(&name))
-        .body(text);
-    show(client, format, &request, |problems: Vec<Problem>| {
-        view(&name, &problems)
-    })
+    let request = Request::new(Method::POST, &["check"]).query("path", Some(&name)).body(text);
+    show(client, format, &request, |problems: Vec<Problem>| view(&name, &problems))
 }
 
 /// Reads as far as it takes to know that it is too large.
@@ -42,10 +35,7 @@ fn bounded(source: impl Read) -> io::Result<Vec<u8>> {
 fn view(name: &str, problems: &[Problem]) -> View {
     let found = !problems.is_empty();
     let text = if found {
-        problems
-            .iter()
-            .map(|problem| format!("{problem}\n"))
-            .collect()
+        problems.iter().map(|problem| format!("{problem}\n")).collect()
     } else {
         format!("{name}: good\n")
     };

@@ -28,28 +28,16 @@ pub(crate) fn connections(
     format: Format,
     query: &Connections,
 ) -> Result<ExitCode, Failure> {
-    let service = query
-        .server
-        .as_ref()
-        .map(|server| &server.service)
-        .or(query.service.as_ref());
+    let service = query.server.as_ref().map(|server| &server.service).or(query.service.as_ref());
     let request = Request::get(&["connections"])
         .query("service", service)
         .query("server", query.server.as_ref().map(|server| &server.server))
         .query("limit", Some(query.limit));
     show(client, format, &request, |answer: api::Connections| {
         let shown = answer.connections.len();
-        let note = (shown < answer.total).then(|| {
-            format!(
-                "{shown} of {} connections; --limit N shows more",
-                answer.total
-            )
-        });
-        View {
-            text: list(&answer.connections),
-            note,
-            found: false,
-        }
+        let note = (shown < answer.total)
+            .then(|| format!("{shown} of {} connections; --limit N shows more", answer.total));
+        View { text: list(&answer.connections), note, found: false }
     })
 }
 

@@ -20,18 +20,12 @@ pub(crate) struct Drops {
 /// `drops`
 pub(crate) fn drops(client: &Client, format: Format, drops: &Drops) -> Result<ExitCode, Failure> {
     let request = Request::get(&["reasons"]);
-    show(client, format, &request, |reasons| {
-        View::from(view(reasons, drops.all))
-    })
+    show(client, format, &request, |reasons| View::from(view(reasons, drops.all)))
 }
 
 /// In this order, what went nowhere first.
-const OUTCOMES: [Outcome; 4] = [
-    Outcome::Dropped,
-    Outcome::Answered,
-    Outcome::Passed,
-    Outcome::Forwarded,
-];
+const OUTCOMES: [Outcome; 4] =
+    [Outcome::Dropped, Outcome::Answered, Outcome::Passed, Outcome::Forwarded];
 
 fn view(mut reasons: Vec<ReasonCount>, all: bool) -> String {
     let lost = [Outcome::Dropped.word(), Outcome::Answered.word()];
@@ -40,25 +34,12 @@ fn view(mut reasons: Vec<ReasonCount>, all: bool) -> String {
         let what = if all { "seen" } else { "dropped" };
         return format!("no packet was {what} since the data plane was loaded\n");
     }
-    let place = |reason: &ReasonCount| {
-        OUTCOMES
-            .iter()
-            .position(|outcome| outcome.word() == reason.outcome)
-    };
+    let place =
+        |reason: &ReasonCount| OUTCOMES.iter().position(|outcome| outcome.word() == reason.outcome);
     reasons.sort_by_key(|reason| (place(reason), Reverse(reason.packets)));
-    let columns = [
-        Text("OUTCOME"),
-        Number("PACKETS"),
-        Text("REASON"),
-        Text("IN WORDS"),
-    ];
+    let columns = [Text("OUTCOME"), Number("PACKETS"), Text("REASON"), Text("IN WORDS")];
     let row = |reason: ReasonCount| {
-        vec![
-            reason.outcome,
-            count(reason.packets),
-            reason.reason,
-            reason.words,
-        ]
+        vec![reason.outcome, count(reason.packets), reason.reason, reason.words]
     };
     table(&columns, reasons.into_iter().map(row))
 }

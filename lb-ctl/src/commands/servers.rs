@@ -25,10 +25,7 @@ impl FromStr for ServerName {
             Some((service, server))
                 if !service.is_empty() && !server.is_empty() && !server.contains('/') =>
             {
-                Ok(Self {
-                    service: service.to_owned(),
-                    server: server.to_owned(),
-                })
+                Ok(Self { service: service.to_owned(), server: server.to_owned() })
             }
             _ => Err("expected SERVICE/SERVER, such as web/webA"),
         }
@@ -42,23 +39,12 @@ pub(crate) fn servers(
     service: Option<&str>,
 ) -> Result<ExitCode, Failure> {
     match service {
-        Some(service) => show(
-            client,
-            format,
-            &services::one(service),
-            |service: Service| View::from(list(&service.servers, true)),
-        ),
-        None => show(
-            client,
-            format,
-            &services::all(),
-            |services: Vec<Service>| {
-                View::from(list(
-                    services.iter().flat_map(|service| &service.servers),
-                    true,
-                ))
-            },
-        ),
+        Some(service) => show(client, format, &services::one(service), |service: Service| {
+            View::from(list(&service.servers, true))
+        }),
+        None => show(client, format, &services::all(), |services: Vec<Service>| {
+            View::from(list(services.iter().flat_map(|service| &service.servers), true))
+        }),
     }
 }
 
@@ -69,15 +55,7 @@ pub(crate) fn drain(
     server: &ServerName,
     drain: bool,
 ) -> Result<ExitCode, Failure> {
-    change(
-        client,
-        format,
-        server,
-        ServerChange {
-            weight: None,
-            drain: Some(drain),
-        },
-    )
+    change(client, format, server, ServerChange { weight: None, drain: Some(drain) })
 }
 
 /// `server weight`
@@ -87,15 +65,7 @@ pub(crate) fn weight(
     server: &ServerName,
     weight: u32,
 ) -> Result<ExitCode, Failure> {
-    change(
-        client,
-        format,
-        server,
-        ServerChange {
-            weight: Some(weight),
-            drain: None,
-        },
-    )
+    change(client, format, server, ServerChange { weight: Some(weight), drain: None })
 }
 
 fn change(
@@ -147,10 +117,7 @@ pub(super) fn list<'a>(
             server.configured_weight.to_string(),
             count(server.active),
             count(server.stats.connections),
-            server
-                .next_hop
-                .as_ref()
-                .map_or_else(|| "-".to_owned(), next_hop),
+            server.next_hop.as_ref().map_or_else(|| "-".to_owned(), next_hop),
         ];
         cells.into_iter().skip(first).collect()
     };
@@ -158,11 +125,7 @@ pub(super) fn list<'a>(
 }
 
 fn next_hop(next_hop: &NextHop) -> String {
-    let mut text = format!(
-        "{} {}",
-        next_hop.interface,
-        next_hop.mac.as_deref().unwrap_or("?")
-    );
+    let mut text = format!("{} {}", next_hop.interface, next_hop.mac.as_deref().unwrap_or("?"));
     if let Some(gateway) = next_hop.gateway {
         text += &format!(" via {gateway}");
     }
@@ -175,21 +138,9 @@ mod tests {
 
     #[test]
     fn names_of_servers() {
-        let name = ServerName {
-            service: "web".to_owned(),
-            server: "webA".to_owned(),
-        };
+        let name = ServerName { service: "web".to_owned(), server: "webA".to_owned() };
         assert_eq!("web/webA".parse(), Ok(name));
-        for wrong in [
-            "",
-            "web",
-            "/",
-            "web/",
-            "/webA",
-            "web/webA/",
-            "web//webA",
-            "a/b/c",
-        ] {
+        for wrong in ["", "web", "/", "web/", "/webA", "web/webA/", "web//webA", "a/b/c"] {
             assert!(wrong.parse::<ServerName>().is_err(), "{wrong:?}");
         }
     }

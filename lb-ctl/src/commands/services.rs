@@ -20,19 +20,14 @@ pub(super) fn one(service: &str) -> Request {
 
 /// `service ls`
 pub(crate) fn services(client: &Client, format: Format) -> Result<ExitCode, Failure> {
-    show(client, format, &all(), |services: Vec<Service>| {
-        View::from(list(&services))
-    })
+    show(client, format, &all(), |services: Vec<Service>| View::from(list(&services)))
 }
 
 /// `service show`
 pub(crate) fn service(client: &Client, format: Format, service: &str) -> Result<ExitCode, Failure> {
     show(client, format, &one(service), |service: Service| {
         let text = list(std::slice::from_ref(&service));
-        View::from(format!(
-            "{text}\n{}",
-            servers::list(&service.servers, false)
-        ))
+        View::from(format!("{text}\n{}", servers::list(&service.servers, false)))
     })
 }
 

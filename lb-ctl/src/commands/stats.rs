@@ -10,12 +10,7 @@ use std::process::ExitCode;
 
 /// `stats`
 pub(crate) fn stats(client: &Client, format: Format) -> Result<ExitCode, Failure> {
-    show(
-        client,
-        format,
-        &services::all(),
-        |services: Vec<Service>| View::from(list(&services)),
-    )
+    show(client, format, &services::all(), |services: Vec<Service>| View::from(list(&services)))
 }
 
 fn list(services: &[Service]) -> String {
@@ -29,10 +24,8 @@ fn list(services: &[Service]) -> String {
         Number("BYTES OUT"),
     ];
     let rows = services.iter().flat_map(|service| {
-        let servers = service
-            .servers
-            .iter()
-            .map(|server| row(service, &server.name, &server.stats));
+        let servers =
+            service.servers.iter().map(|server| row(service, &server.name, &server.stats));
         std::iter::once(row(service, "(all)", &service.stats)).chain(servers)
     });
     table(&columns, rows)
@@ -41,11 +34,7 @@ fn list(services: &[Service]) -> String {
 fn row(service: &Service, server: &str, stats: &Stats) -> Vec<String> {
     // Only with NAT do answers pass the director.
     let out = |total| {
-        if service.mode == Mode::Nat {
-            count(total)
-        } else {
-            "-".to_owned()
-        }
+        if service.mode == Mode::Nat { count(total) } else { "-".to_owned() }
     };
     vec![
         service.name.clone(),

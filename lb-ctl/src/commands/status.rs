@@ -8,12 +8,7 @@ use std::process::ExitCode;
 
 /// `status`
 pub(crate) fn status(client: &Client, format: Format) -> Result<ExitCode, Failure> {
-    show(
-        client,
-        format,
-        &Request::get(&["status"]),
-        |status: Status| View::from(view(&status)),
-    )
+    show(client, format, &Request::get(&["status"]), |status: Status| View::from(view(&status)))
 }
 
 fn view(status: &Status) -> String {
@@ -32,11 +27,7 @@ services    {} with {} servers
         duration(status.uptime),
         status.config,
         status.pins,
-        if interfaces.is_empty() {
-            "none".to_owned()
-        } else {
-            interfaces.join(", ")
-        },
+        if interfaces.is_empty() { "none".to_owned() } else { interfaces.join(", ") },
         status.services,
         status.servers,
     );
@@ -47,10 +38,6 @@ services    {} with {} servers
 }
 
 fn interface(interface: &Interface) -> String {
-    let slow = if interface.attached == AttachMode::Generic {
-        ": slow"
-    } else {
-        ""
-    };
+    let slow = if interface.attached == AttachMode::Generic { ": slow" } else { "" };
     format!("{} ({}{slow})", interface.name, interface.attached)
 }

@@ -29,10 +29,7 @@ fn a_file_with_problems() {
     let expected = "lb.yaml:3:5: services[0].mode: \
                     unknown mode `\\u{1b}[31mbridge`: nat, dr or tunnel\n";
     assert_eq!((code, &*out, &*err), (Some(1), expected, "1 problem\n"));
-    assert_eq!(
-        agent.asked(),
-        ("POST /v1/check?path=%3Cstdin%3E".to_owned(), vec![])
-    );
+    assert_eq!(agent.asked(), ("POST /v1/check?path=%3Cstdin%3E".to_owned(), vec![]));
     let Run { code, out, err } = agent.run(&["check", "-", "-o", "json"]);
     assert_eq!((code, &*err), (Some(1), ""));
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), problems);
@@ -51,8 +48,5 @@ fn a_file_that_cannot_be_read() {
 fn endless_files_are_refused() {
     let agent = Agent::new(200, "[]");
     let Run { code, err, .. } = agent.run(&["check", "/dev/zero"]);
-    assert_eq!(
-        (code, &*err),
-        (Some(1), "lb-ctl: /dev/zero is too large: 16 MiB at most\n")
-    );
+    assert_eq!((code, &*err), (Some(1), "lb-ctl: /dev/zero is too large: 16 MiB at most\n"));
 }

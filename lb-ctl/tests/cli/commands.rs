@@ -15,14 +15,8 @@ fn status_says_what_needs_a_look() {
         config: "/etc/lb.yaml".to_owned(),
         pins: "/sys/fs/bpf/lb/v1".to_owned(),
         interfaces: vec![
-            Interface {
-                name: "eth0".to_owned(),
-                attached: AttachMode::Native,
-            },
-            Interface {
-                name: "eth1".to_owned(),
-                attached: AttachMode::Generic,
-            },
+            Interface { name: "eth0".to_owned(), attached: AttachMode::Native },
+            Interface { name: "eth1".to_owned(), attached: AttachMode::Generic },
         ],
         services: 2,
         servers: 3,
@@ -62,12 +56,7 @@ SERVER  ADDRESS             STATE    WEIGHT  CONFIGURED  ACTIVE  CONNECTIONS  NE
 webA    192.0.2.10:8080     up            5           5      10          300  eth0 02:00:00:00:00:01
 b       198.51.100.10:8080  drained       0           1       2           45  eth1 ? via 192.0.2.254
 ";
-    assert_shows(
-        &agent,
-        &["service", "show", "web"],
-        "GET /v1/services/web",
-        expected,
-    );
+    assert_shows(&agent, &["service", "show", "web"], "GET /v1/services/web", expected);
     agent.run(&["service", "show", "a/b ?"]);
     assert_eq!(agent.asked().0, "GET /v1/services/a%2Fb%20%3F");
 }
@@ -82,12 +71,7 @@ web      b       198.51.100.10:8080  drained       0           1       2        
     let agent = Agent::new(200, &services());
     assert_shows(&agent, &["server", "ls"], "GET /v1/services", expected);
     let agent = Agent::new(200, &serde_json::to_string(&web()).unwrap());
-    assert_shows(
-        &agent,
-        &["server", "ls", "web"],
-        "GET /v1/services/web",
-        expected,
-    );
+    assert_shows(&agent, &["server", "ls", "web"], "GET /v1/services/web", expected);
 }
 
 #[test]
@@ -97,10 +81,7 @@ fn servers_are_changed() {
         (&["server", "drain", "web/b"], json!({ "drain": true })),
         (&["server", "enable", "web/b"], json!({ "drain": false })),
         (&["server", "weight", "web/b", "0"], json!({ "weight": 0 })),
-        (
-            &["server", "weight", "web/b", "1000"],
-            json!({ "weight": 1000 }),
-        ),
+        (&["server", "weight", "web/b", "1000"], json!({ "weight": 1000 })),
     ];
     for (arguments, change) in rows {
         let agent = Agent::new(200, &server);
@@ -136,18 +117,12 @@ PROTO  STATE         IDLE  EXPIRES  CLIENT             VIRTUAL       SERVER    D
 tcp    established  00:01    14:59  203.0.113.7:40000  192.0.2.1:80  web/webA  192.0.2.10:8080
 ";
     assert_eq!(out, expected);
-    assert_eq!(
-        (code, &*err),
-        (Some(0), "1 of 7 connections; --limit N shows more\n")
-    );
+    assert_eq!((code, &*err), (Some(0), "1 of 7 connections; --limit N shows more\n"));
     assert_eq!(agent.asked().0, "GET /v1/connections?limit=1000");
     agent.run(&["connections", "--service", "a&b", "--limit", "5"]);
     assert_eq!(agent.asked().0, "GET /v1/connections?service=a%26b&limit=5");
     agent.run(&["connections", "--server", "web/webA"]);
-    assert_eq!(
-        agent.asked().0,
-        "GET /v1/connections?service=web&server=webA&limit=1000"
-    );
+    assert_eq!(agent.asked().0, "GET /v1/connections?service=web&server=webA&limit=1000");
 }
 
 #[test]
@@ -243,10 +218,7 @@ fn reasons(counts: &[(&str, u64)]) -> String {
     let list: Vec<_> = counts
         .iter()
         .map(|(name, packets)| {
-            let reason = Reason::ALL
-                .iter()
-                .find(|reason| reason.name() == *name)
-                .unwrap();
+            let reason = Reason::ALL.iter().find(|reason| reason.name() == *name).unwrap();
             ReasonCount {
                 reason: reason.name().to_owned(),
                 outcome: reason.outcome().word().to_owned(),

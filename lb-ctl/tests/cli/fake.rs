@@ -79,11 +79,7 @@ pub(crate) fn lb_ctl() -> Command {
 }
 
 pub(crate) fn run(command: &mut Command) -> Run {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().unwrap();
+    let Output { status, stdout, stderr } = command.output().unwrap();
     Run {
         code: status.code(),
         out: String::from_utf8(stdout).unwrap(),

@@ -41,10 +41,7 @@ fn an_agent_that_is_not_there() {
         sleep(Duration::from_millis(5));
     }
     let stale = run(lb_ctl().arg("status").env("LB_SOCKET", &socket));
-    let expected = format!(
-        "lb-ctl: no lb-agent answers at {}: is it running?",
-        socket.display()
-    );
+    let expected = format!("lb-ctl: no lb-agent answers at {}: is it running?", socket.display());
     for Run { code, out, err } in [missing, stale] {
         assert_eq!((code, &*out), (Some(3), ""));
         assert!(err.starts_with(&expected), "{err}");
@@ -64,27 +61,17 @@ fn a_socket_that_is_not_ours_to_use() {
         let copy = agent.folder.path().join("lb-ctl");
         // By a process of its own: were the copy open for writing here, a fork of another test's
         // thread could keep it open, and it couldn't be run.
-        let copied = Command::new("cp")
-            .arg(env!("CARGO_BIN_EXE_lb-ctl"))
-            .arg(&copy)
-            .status()
-            .unwrap();
+        let copied =
+            Command::new("cp").arg(env!("CARGO_BIN_EXE_lb-ctl")).arg(&copy).status().unwrap();
         assert!(copied.success());
         command = Command::new(copy);
-        command
-            .arg("--socket")
-            .arg(agent.socket())
-            .uid(65534)
-            .gid(65534);
+        command.arg("--socket").arg(agent.socket()).uid(65534).gid(65534);
     } else {
         fs::set_permissions(agent.socket(), PermissionsExt::from_mode(0o000)).unwrap();
     }
     let Run { code, out, err } = run(command.current_dir("/").arg("status"));
     assert_eq!((code, &*out), (Some(3), ""), "{err}");
-    let expected = format!(
-        "lb-ctl: permission denied at {}: run",
-        agent.socket().display()
-    );
+    let expected = format!("lb-ctl: permission denied at {}: run", agent.socket().display());
     assert!(err.starts_with(&expected), "{err}");
 }
 
@@ -93,18 +80,9 @@ fn answers_that_are_none() {
     let rows = [
         ("", "gave no whole answer"),
         ("SSH-2.0-OpenSSH\r\n", "gave no whole answer"),
-        (
-            "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n[",
-            "gave no whole answer",
-        ),
-        (
-            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
-            "doesn't speak like an lb-agent",
-        ),
-        (
-            "HTTP/1.1 500 Oops\r\ncontent-length: 4\r\n\r\noops",
-            "doesn't speak like an lb-agent",
-        ),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n[", "gave no whole answer"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "doesn't speak like an lb-agent"),
+        ("HTTP/1.1 500 Oops\r\ncontent-length: 4\r\n\r\noops", "doesn't speak like an lb-agent"),
     ];
     for (answer, words) in rows {
         for format in ["table", "json"] {
@@ -120,13 +98,10 @@ fn an_agent_that_hangs() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("agent.sock");
     let _listener = UnixListener::bind(&socket).unwrap();
-    let Run { code, err, .. } = run(lb_ctl()
-        .args(["--timeout", "1", "status", "--socket"])
-        .arg(&socket));
-    let expected = format!(
-        "lb-ctl: no answer from the lb-agent at {} within 1 s\n",
-        socket.display()
-    );
+    let Run { code, err, .. } =
+        run(lb_ctl().args(["--timeout", "1", "status", "--socket"]).arg(&socket));
+    let expected =
+        format!("lb-ctl: no answer from the lb-agent at {} within 1 s\n", socket.display());
     assert_eq!((code, err), (Some(3), expected));
 }
 
@@ -136,20 +111,11 @@ fn wrong_command_lines() {
         (&[], "Usage"),
         (&["wash"], "unrecognized subcommand"),
         (&["server", "drain", "webA"], "expected SERVICE/SERVER"),
-        (
-            &["server", "weight", "web/webA", "1001"],
-            "1001 is not in 0..=1000",
-        ),
-        (
-            &["server", "weight", "web/webA", "-1"],
-            "unexpected argument",
-        ),
+        (&["server", "weight", "web/webA", "1001"], "1001 is not in 0..=1000"),
+        (&["server", "weight", "web/webA", "-1"], "unexpected argument"),
         (&["server", "weight", "web/webA", "many"], "invalid digit"),
         (&["service", "show", ""], "a value is required"),
-        (
-            &["connections", "--service", "web", "--server", "web/webA"],
-            "cannot be used with",
-        ),
+        (&["connections", "--service", "web", "--server", "web/webA"], "cannot be used with"),
         (&["status", "-o", "xml"], "[possible values: table, json]"),
     ];
     for (arguments, words) in rows {
@@ -163,12 +129,7 @@ fn wrong_command_lines() {
 fn help_documents_the_exit_codes() {
     let Run { code, out, .. } = run(lb_ctl().arg("--help"));
     assert_eq!(code, Some(0));
-    for words in [
-        "Exit codes:",
-        "3  no agent is there",
-        "LB_SOCKET",
-        "/run/lb/agent.sock",
-    ] {
+    for words in ["Exit codes:", "3  no agent is there", "LB_SOCKET", "/run/lb/agent.sock"] {
         assert!(out.contains(words), "{out}");
     }
 }
@@ -188,9 +149,6 @@ fn who_stops_reading_causes_no_panic() {
         let mut first = [0; 10];
         child.stdout.take().unwrap().read_exact(&mut first).unwrap();
         let output = child.wait_with_output().unwrap();
-        assert_eq!(
-            (output.status.code(), &*output.stderr),
-            (Some(0), b"".as_slice())
-        );
+        assert_eq!((output.status.code(), &*output.stderr), (Some(0), b"".as_slice()));
     }
 }

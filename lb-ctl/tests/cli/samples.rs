@@ -18,10 +18,7 @@ pub(crate) fn services() -> String {
 
 /// A NAT service with a server that is up and one that is drained.
 pub(crate) fn web() -> Service {
-    let connections = |connections| Stats {
-        connections,
-        ..Stats::default()
-    };
+    let connections = |connections| Stats { connections, ..Stats::default() };
     let server = |name: &str| Server {
         name: name.to_owned(),
         service: "web".to_owned(),

@@ -3,10 +3,12 @@
 
 mod host;
 mod kernel;
+mod namespace;
 mod world;
 
 pub use host::Host;
 pub use kernel::{Kernel, monotonic_seconds};
+pub use namespace::{Link, Namespace, in_namespace};
 pub use world::{INGRESS, World};
 
 use lb_common::reason::Reason;

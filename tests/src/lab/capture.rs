@@ -82,11 +82,7 @@ impl Capture {
                     lock(&record).push_back(frame);
                 }
             })?;
-            Ok(Self {
-                interface: place.clone(),
-                frames,
-                _worker: worker,
-            })
+            Ok(Self { interface: place.clone(), frames, _worker: worker })
         };
         start().with_context(|| format!("capturing on {place}"))
     }
@@ -114,11 +110,7 @@ impl Capture {
         let mut seen = 0;
         let found = wait_for(limit, &format!("{what}, on {}", self.interface), || {
             let frames = lock(&self.frames);
-            let found = frames
-                .iter()
-                .skip(seen)
-                .find(|frame| wanted(frame))
-                .cloned();
+            let found = frames.iter().skip(seen).find(|frame| wanted(frame)).cloned();
             seen = frames.len();
             found
         });
@@ -128,12 +120,7 @@ impl Capture {
     fn last_frames(&self) -> String {
         let frames = lock(&self.frames);
         let last = frames.iter().skip(frames.len().saturating_sub(SHOWN));
-        last.map(
-            |Frame {
-                 direction, bytes, ..
-             }| format!("{direction:?} {bytes:02x?}\n"),
-        )
-        .collect()
+        last.map(|Frame { direction, bytes, .. }| format!("{direction:?} {bytes:02x?}\n")).collect()
     }
 }
 
@@ -147,14 +134,8 @@ impl Link {
     pub fn inject(&self, frame: &[u8]) -> Result<()> {
         let send =
             || nix::unistd::write(sys::packet_socket(self.name())?, frame).map_err(io::Error::from);
-        let sent = self
-            .host()
-            .run(send)
-            .with_context(|| format!("sending a frame on {self}"))?;
-        anyhow::ensure!(
-            sent == frame.len(),
-            "only {sent} bytes of the frame went out on {self}"
-        );
+        let sent = self.host().run(send).with_context(|| format!("sending a frame on {self}"))?;
+        anyhow::ensure!(sent == frame.len(), "only {sent} bytes of the frame went out on {self}");
         Ok(())
     }
 }
@@ -163,16 +144,10 @@ impl Link {
 pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Frame> {
     let mut space = nix::cmsg_space!([u8; size_of::<libc::tpacket_auxdata>()]);
     let mut parts = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<LinkAddr>(
-        socket.as_raw_fd(),
-        &mut parts,
-        Some(&mut space),
-        MsgFlags::empty(),
-    )?;
+    let message =
+        recvmsg::<LinkAddr>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
     let length = message.bytes;
-    let outgoing = message
-        .address
-        .is_some_and(|from| from.pkttype() == libc::PACKET_OUTGOING);
+    let outgoing = message.address.is_some_and(|from| from.pkttype() == libc::PACKET_OUTGOING);
     let auxdata = message.cmsgs()?.find_map(|control| match control {
         ControlMessageOwned::Unknown(unknown)
             if unknown.cmsg_header.cmsg_level == libc::SOL_PACKET
@@ -187,11 +162,7 @@ pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<F
         bytes.splice(MAC_BYTES..MAC_BYTES, tag);
     }
     Ok(Frame {
-        direction: if outgoing {
-            Direction::Out
-        } else {
-            Direction::In
-        },
+        direction: if outgoing { Direction::Out } else { Direction::In },
         bytes,
         checksummed: auxdata.is_none_or(|auxdata| auxdata.checksummed),
     })
@@ -216,9 +187,6 @@ impl Auxdata {
         } else {
             None
         };
-        Some(Self {
-            tag,
-            checksummed: status & libc::TP_STATUS_CSUMNOTREADY == 0,
-        })
+        Some(Self { tag, checksummed: status & libc::TP_STATUS_CSUMNOTREADY == 0 })
     }
 }

@@ -19,17 +19,11 @@ fn verify_packet(packet: &SlicedPacket<'_>) -> Result<(), String> {
     let (ip, from, to): (_, IpAddr, IpAddr) = match &packet.net {
         Some(NetSlice::Ipv4(v4)) => {
             verify_ipv4_header(v4.header().slice())?;
-            (
-                v4.payload(),
-                v4.header().source_addr().into(),
-                v4.header().destination_addr().into(),
-            )
+            (v4.payload(), v4.header().source_addr().into(), v4.header().destination_addr().into())
         }
-        Some(NetSlice::Ipv6(v6)) => (
-            v6.payload(),
-            v6.header().source_addr().into(),
-            v6.header().destination_addr().into(),
-        ),
+        Some(NetSlice::Ipv6(v6)) => {
+            (v6.payload(), v6.header().source_addr().into(), v6.header().destination_addr().into())
+        }
         Some(NetSlice::Arp(_)) | None => return Ok(()),
     };
     if ip.fragmented {
@@ -55,12 +49,9 @@ fn verify_packet(packet: &SlicedPacket<'_>) -> Result<(), String> {
             }
         }
         IpNumber::TCP => expect_valid("TCP", &what, pseudo_header(from, to, 6, payload), payload),
-        IpNumber::IPV6_ICMP => expect_valid(
-            "ICMPv6",
-            &what,
-            pseudo_header(from, to, 58, payload),
-            payload,
-        ),
+        IpNumber::IPV6_ICMP => {
+            expect_valid("ICMPv6", &what, pseudo_header(from, to, 58, payload), payload)
+        }
         IpNumber::ICMP => {
             expect_valid("ICMP", &what, Sum16BitWords::new(), payload)?;
             verify_quoted_header(payload).map_err(|error| format!("quoted in ICMP {what}: {error}"))
@@ -91,15 +82,12 @@ fn verify_ipv4_header(header: &[u8]) -> Result<(), String> {
 /// RFC 9293, 3.1 and RFC 8200, 8.1.
 fn pseudo_header(from: IpAddr, to: IpAddr, protocol: u8, payload: &[u8]) -> Sum16BitWords {
     let sum = match (from, to) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => Sum16BitWords::new()
-            .add_4bytes(from.octets())
-            .add_4bytes(to.octets()),
-        (from, to) => Sum16BitWords::new()
-            .add_slice(&octets(from))
-            .add_slice(&octets(to)),
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            Sum16BitWords::new().add_4bytes(from.octets()).add_4bytes(to.octets())
+        }
+        (from, to) => Sum16BitWords::new().add_slice(&octets(from)).add_slice(&octets(to)),
     };
-    sum.add_2bytes([0, protocol])
-        .add_4bytes((payload.len() as u32).to_be_bytes())
+    sum.add_2bytes([0, protocol]).add_4bytes((payload.len() as u32).to_be_bytes())
 }
 
 fn octets(address: IpAddr) -> Vec<u8> {
@@ -113,10 +101,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
 fn expect_valid(name: &str, what: &str, sum: Sum16BitWords, range: &[u8]) -> Result<(), String> {
     match sum.add_slice(range).ones_complement() {
         0 => Ok(()),
-        off => Err(format!(
-            "{name} {what}: checksum off by {:#06x}",
-            off.swap_bytes()
-        )),
+        off => Err(format!("{name} {what}: checksum off by {:#06x}", off.swap_bytes())),
     }
 }
 
@@ -165,12 +150,7 @@ mod tests {
 
     #[test]
     fn good_frames_pass_even_when_padded() {
-        for mut frame in [
-            udp_v4(),
-            tcp_v6(),
-            tunnelled(udp_v4()),
-            icmp_error(udp_v4()),
-        ] {
+        for mut frame in [udp_v4(), tcp_v6(), tunnelled(udp_v4()), icmp_error(udp_v4())] {
             assert_eq!(verify_checksums(&frame), Ok(()));
             frame.extend([0xaa; 9]);
             assert_eq!(verify_checksums(&frame), Ok(()));
@@ -179,12 +159,9 @@ mod tests {
 
     #[test]
     fn any_flipped_bit_above_ethernet_is_found() {
-        for (frame, header) in [
-            (udp_v4(), 14),
-            (tcp_v6(), 18),
-            (tunnelled(udp_v4()), 14),
-            (icmp_error(udp_v4()), 14),
-        ] {
+        for (frame, header) in
+            [(udp_v4(), 14), (tcp_v6(), 18), (tunnelled(udp_v4()), 14), (icmp_error(udp_v4()), 14)]
+        {
             for bit in header * 8..frame.len() * 8 {
                 let mut broken = frame.clone();
                 broken[bit / 8] ^= 1 << (bit % 8);
@@ -194,10 +171,7 @@ mod tests {
                     && (matches!(bit / 8 - header, 1..=3 | 6 | 7)
                         || bit / 8 == header && bit % 8 < 4);
                 if !uncovered {
-                    assert!(
-                        verify_checksums(&broken).is_err(),
-                        "bit {bit} of {frame:02x?}"
-                    );
+                    assert!(verify_checksums(&broken).is_err(), "bit {bit} of {frame:02x?}");
                 }
             }
         }
@@ -215,17 +189,11 @@ mod tests {
         let mut frame = udp_v4();
         frame[20] = 0x20; // more fragments
         frame[24..26].fill(0);
-        let sum = Sum16BitWords::new()
-            .add_slice(&frame[14..34])
-            .ones_complement();
+        let sum = Sum16BitWords::new().add_slice(&frame[14..34]).ones_complement();
         frame[24..26].copy_from_slice(&sum.to_ne_bytes());
         frame[43] ^= 1;
         assert_eq!(verify_checksums(&frame), Ok(()));
         frame[22] ^= 1;
-        assert!(
-            verify_checksums(&frame)
-                .unwrap_err()
-                .starts_with("IPv4 header")
-        );
+        assert!(verify_checksums(&frame).unwrap_err().starts_with("IPv4 header"));
     }
 }

@@ -62,12 +62,7 @@ impl Remains {
         let alive = File::create(&draft)?;
         alive.lock()?;
         fs::rename(&draft, folder.join(LOCK))?;
-        let remains = Arc::new(Self {
-            id,
-            folder,
-            programs: Mutex::default(),
-            _alive: alive,
-        });
+        let remains = Arc::new(Self { id, folder, programs: Mutex::default(), _alive: alive });
         let mut labs = lock(&LABS);
         labs.retain(|lab| lab.strong_count() > 0);
         labs.push(Arc::downgrade(&remains));
@@ -80,10 +75,7 @@ impl Remains {
 
     pub(super) fn bpf_folder(&self) -> Result<PathBuf> {
         let mounted = statfs(BPF).is_ok_and(|found| found.filesystem_type() == BPF_FS_MAGIC);
-        anyhow::ensure!(
-            mounted,
-            "no BPF file system at {BPF} (mount -t bpf bpf {BPF})"
-        );
+        anyhow::ensure!(mounted, "no BPF file system at {BPF} (mount -t bpf bpf {BPF})");
         let folder = Path::new(BPF).join(&self.id);
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
         Ok(folder)
@@ -118,10 +110,7 @@ impl Remains {
     /// Stops the programs and removes the folders. A second time does nothing.
     pub(super) fn remove(&self) {
         let programs = std::mem::take(&mut *lock(&self.programs));
-        programs
-            .iter()
-            .filter_map(Weak::upgrade)
-            .for_each(|program| program.stop());
+        programs.iter().filter_map(Weak::upgrade).for_each(|program| program.stop());
         remove_folders(&self.id);
     }
 }
@@ -139,11 +128,7 @@ fn remove_folders(id: &str) {
 
 /// Removes what labs have left whose process was killed.
 fn sweep() {
-    for entry in fs::read_dir(std::env::temp_dir())
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         let id = entry.file_name().to_string_lossy().into_owned();
         let dead = || File::open(entry.path().join(LOCK)).is_ok_and(|file| file.try_lock().is_ok());
         if id.starts_with(PREFIX) && dead() {

@@ -24,11 +24,7 @@ pub type Tally = BTreeMap<String, usize>;
 impl Host {
     /// A client on this host.
     pub fn client(&self) -> Client {
-        Client {
-            host: self.clone(),
-            source: None,
-            timeout: Duration::from_secs(5),
-        }
+        Client { host: self.clone(), source: None, timeout: Duration::from_secs(5) }
     }
 }
 
@@ -68,9 +64,7 @@ impl Client {
             socket.set_tcp_nodelay(true)?;
             Ok(socket.into())
         };
-        self.host
-            .run(connect)
-            .map_err(|error| about(error, "connecting to", server))
+        self.host.run(connect).map_err(|error| about(error, "connecting to", server))
     }
 
     /// Opens an HTTP connection, for any number of requests.
@@ -101,17 +95,9 @@ impl Client {
         let expected = pseudo_random(length);
         if reply.status != 200 || reply.body.len() != length {
             let Reply { status, body } = reply;
-            return Err(wrong(format!(
-                "status {status}, {} bytes of {length}",
-                body.len()
-            )));
+            return Err(wrong(format!("status {status}, {} bytes of {length}", body.len())));
         }
-        match reply
-            .body
-            .iter()
-            .zip(&expected)
-            .position(|(got, sent)| got != sent)
-        {
+        match reply.body.iter().zip(&expected).position(|(got, sent)| got != sent) {
             Some(at) => Err(wrong(format!("byte {at} of {length} differs"))),
             None => Ok(()),
         }
@@ -125,11 +111,7 @@ impl Client {
         let server = server.into();
         self.crowd(count, || {
             let reply = self.get(server, "/name")?;
-            if reply.status == 200 {
-                Ok(reply.text())
-            } else {
-                Err(wrong(reply.status))
-            }
+            if reply.status == 200 { Ok(reply.text()) } else { Err(wrong(reply.status)) }
         })
     }
 
@@ -141,9 +123,7 @@ impl Client {
             socket.connect(&server.into())?;
             Ok(socket.into())
         };
-        self.host
-            .run(connect)
-            .map_err(|error| about(error, "UDP to", server))
+        self.host.run(connect).map_err(|error| about(error, "UDP to", server))
     }
 
     /// Sends one datagram from a port of its own and waits for the answer.
@@ -273,10 +253,7 @@ impl Connection {
 
     fn reply(&mut self) -> io::Result<Reply> {
         let status_line = self.line()?;
-        let status = status_line
-            .split(' ')
-            .nth(1)
-            .and_then(|word| word.parse().ok());
+        let status = status_line.split(' ').nth(1).and_then(|word| word.parse().ok());
         let status = status.ok_or_else(|| wrong(format!("no status in {status_line:?}")))?;
         let mut length = 0;
         loop {
@@ -297,10 +274,7 @@ impl Connection {
     fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if self.stream.read_line(&mut line)? == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "closed by the server",
-            ));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed by the server"));
         }
         Ok(line.trim_end().to_owned())
     }

@@ -59,10 +59,7 @@ impl Decapsulator {
                 count.fetch_add(1, Ordering::Relaxed);
             }
         })?;
-        Ok(Self {
-            packets,
-            _worker: worker,
-        })
+        Ok(Self { packets, _worker: worker })
     }
 }
 
@@ -81,11 +78,7 @@ fn decapsulate(
 ) -> io::Result<()> {
     let length = nix::unistd::read(outer, buffer)?;
     // An IPv4 raw socket shows the IP header, an IPv6 one doesn't.
-    let header = if outer_is_v4 {
-        usize::from(buffer[0] & 0xf) * 4
-    } else {
-        0
-    };
+    let header = if outer_is_v4 { usize::from(buffer[0] & 0xf) * 4 } else { 0 };
     match nix::unistd::write(tun, buffer[..length].get(header..).unwrap_or_default()) {
         // What is inside may be anything; the kernel refuses what isn't IP.
         Ok(_) | Err(Errno::EINVAL | Errno::EAGAIN | Errno::ENOBUFS) => Ok(()),

@@ -61,10 +61,7 @@ impl UdpEcho {
                 answer(socket, prefix.as_bytes(), &mut buffer, &count)?;
             }
         })?;
-        Ok(Self {
-            datagrams,
-            _worker: worker,
-        })
+        Ok(Self { datagrams, _worker: worker })
     }
 
     /// How many datagrams it has received.

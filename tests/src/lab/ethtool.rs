@@ -31,10 +31,5 @@ pub(super) fn active(interface: &str) -> io::Result<Vec<String>> {
     let names = sys::feature_names(interface)?;
     let blocks = sys::features(interface, names.len())?;
     let on = |bit: usize| blocks[bit / 32].active & 1 << (bit % 32) != 0;
-    Ok(names
-        .into_iter()
-        .enumerate()
-        .filter(|&(bit, _)| on(bit))
-        .map(|(_, name)| name)
-        .collect())
+    Ok(names.into_iter().enumerate().filter(|&(bit, _)| on(bit)).map(|(_, name)| name).collect())
 }

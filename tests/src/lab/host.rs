@@ -67,9 +67,7 @@ impl Host {
         requests: impl FnOnce(Handle) -> F + Send,
     ) -> Result<T> {
         let answer = self.run(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_io()
-                .build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
             runtime.block_on(async {
                 let (connection, handle, _) = rtnetlink::new_connection()?;
                 tokio::spawn(connection);
@@ -118,9 +116,7 @@ fn enter(namespace: &File) -> Result<()> {
 /// A namespace is a thread's property, so whatever changes it gets a thread that ends afterwards.
 fn on_own_thread<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
-        let spawned = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn_scoped(scope, work);
+        let spawned = thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, work);
         match spawned.map(|thread| thread.join()) {
             Ok(Ok(value)) => value,
             Ok(Err(panic)) => resume_unwind(panic),

@@ -100,15 +100,8 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Resul
     let head = String::from_utf8_lossy(&buffer[..head_end]).into_owned();
     buffer.drain(..head_end + 4);
     let mut lines = head.lines();
-    let mut first = lines
-        .next()
-        .unwrap_or_default()
-        .split_ascii_whitespace()
-        .map(str::to_owned);
-    let (method, path) = (
-        first.next().unwrap_or_default(),
-        first.next().unwrap_or_default(),
-    );
+    let mut first = lines.next().unwrap_or_default().split_ascii_whitespace().map(str::to_owned);
+    let (method, path) = (first.next().unwrap_or_default(), first.next().unwrap_or_default());
     let mut keep_alive = first.next().is_some_and(|version| version == "HTTP/1.1");
     let mut length = 0;
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
@@ -125,12 +118,7 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Resul
         }
     }
     let body = buffer.drain(..length).collect();
-    Ok(Some(Request {
-        method,
-        path,
-        keep_alive,
-        body,
-    }))
+    Ok(Some(Request { method, path, keep_alive, body }))
 }
 
 fn answer(request: Request, client: SocketAddr, name: &str) -> (&'static str, Vec<u8>) {

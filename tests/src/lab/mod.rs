@@ -40,6 +40,7 @@ mod vlan;
 mod wait;
 mod wiring;
 mod worker;
+mod xdp;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -60,6 +61,7 @@ pub use program::Program;
 pub use vlan::Tag;
 pub use wait::{SOON, wait_for, wait_until};
 pub use wiring::{Link, Mac, Switch, cable};
+pub use xdp::XdpAction;
 
 use cleanup::Remains;
 
@@ -132,8 +134,7 @@ impl Drop for Lab {
 /// # Panics
 /// When `text` isn't one.
 pub fn ip(text: &str) -> IpAddr {
-    text.parse()
-        .unwrap_or_else(|_| panic!("{text:?} is no IP address"))
+    text.parse().unwrap_or_else(|_| panic!("{text:?} is no IP address"))
 }
 
 /// Every address of the host, IPv4 and IPv6, at `port`.

@@ -36,11 +36,7 @@ impl Client {
         while start.elapsed() < self.timeout {
             let length = socket.read(&mut buffer)?;
             // An IPv4 raw socket shows the IP header, an IPv6 one doesn't.
-            let header = if to.is_ipv4() {
-                usize::from(buffer[0] & 0xf) * 4
-            } else {
-                0
-            };
+            let header = if to.is_ipv4() { usize::from(buffer[0] & 0xf) * 4 } else { 0 };
             let got = buffer[..length].get(header..).unwrap_or_default();
             // The kernel has checked the reply's checksum.
             if without_checksum(got) == without_checksum(&echo(reply)) {
@@ -51,11 +47,7 @@ impl Client {
     }
 
     fn raw_socket(&self, to: SocketAddr) -> io::Result<Socket> {
-        let protocol = if to.is_ipv4() {
-            Protocol::ICMPV4
-        } else {
-            Protocol::ICMPV6
-        };
+        let protocol = if to.is_ipv4() { Protocol::ICMPV4 } else { Protocol::ICMPV6 };
         let socket = Socket::new(Domain::for_address(to), Type::RAW, Some(protocol))?;
         socket.set_read_timeout(Some(self.timeout))?;
         if let Some(source) = self.source {

@@ -27,19 +27,10 @@ impl Host {
     /// when the handle is dropped, and doesn't outlive this process.
     pub fn spawn(&self, mut command: Command) -> Result<Program> {
         let name = PathBuf::from(command.get_program());
-        let name = name
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let log = self
-            .remains()
-            .log_path(&format!("{name}-on-{}", self.name()));
+        let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let log = self.remains().log_path(&format!("{name}-on-{}", self.name()));
         let output = File::create(&log)?;
-        command
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output);
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         // Ctrl-C is for us: we stop the programs in order.
         command.process_group(0);
         sys::die_with_thread(&mut command);
@@ -91,9 +82,7 @@ impl Program {
 
     /// Waits for its end.
     pub fn wait(&self, limit: Duration) -> Result<ExitStatus> {
-        wait_for(limit, &format!("the end of {}", self.name), || {
-            self.status()
-        })
+        wait_for(limit, &format!("the end of {}", self.name), || self.status())
     }
 
     /// Sends a signal, unless it has ended.
@@ -121,36 +110,28 @@ impl Process {
     fn start(host: &Host, mut command: Command) -> Result<Arc<Self>> {
         let (report, started) = mpsc::channel();
         let namespace = host.namespace()?;
-        thread::Builder::new()
-            .name("program".to_owned())
-            .spawn(move || {
-                let spawned = namespace
-                    .enter()
-                    .and_then(|()| command.spawn().map_err(anyhow::Error::from));
-                drop((command, namespace)); // the log's file and the namespace: the program has its own
-                let mut child = match spawned {
-                    Ok(child) => child,
-                    Err(error) => return drop(report.send(Err(error))),
-                };
-                let pid = Pid::from_raw(child.id() as i32);
-                let process = Arc::new(Self {
-                    pid,
-                    ended: Mutex::default(),
-                    has_ended: Condvar::default(),
-                });
-                // A receiver that is gone means that nobody wants the program any more.
-                if report.send(Ok(process.clone())).is_err() {
-                    process.signal(Signal::SIGKILL);
-                }
-                // Reaped under the lock, so that nobody signals a process id that is somebody else's.
-                let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
-                let mut ended = lock(&process.ended);
-                *ended = child.wait().ok();
-                process.has_ended.notify_all();
-            })?;
-        started
-            .recv()
-            .context("the thread that starts the program is gone")?
+        thread::Builder::new().name("program".to_owned()).spawn(move || {
+            let spawned =
+                namespace.enter().and_then(|()| command.spawn().map_err(anyhow::Error::from));
+            drop((command, namespace)); // the log's file and the namespace: the program has its own
+            let mut child = match spawned {
+                Ok(child) => child,
+                Err(error) => return drop(report.send(Err(error))),
+            };
+            let pid = Pid::from_raw(child.id() as i32);
+            let process =
+                Arc::new(Self { pid, ended: Mutex::default(), has_ended: Condvar::default() });
+            // A receiver that is gone means that nobody wants the program any more.
+            if report.send(Ok(process.clone())).is_err() {
+                process.signal(Signal::SIGKILL);
+            }
+            // Reaped under the lock, so that nobody signals a process id that is somebody else's.
+            let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+            let mut ended = lock(&process.ended);
+            *ended = child.wait().ok();
+            process.has_ended.notify_all();
+        })?;
+        started.recv().context("the thread that starts the program is gone")?
     }
 
     fn signal(&self, signal: Signal) {
@@ -165,9 +146,7 @@ impl Process {
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
             self.signal(signal);
             let ended = lock(&self.ended);
-            let waited = self
-                .has_ended
-                .wait_timeout_while(ended, GRACE, |ended| ended.is_none());
+            let waited = self.has_ended.wait_timeout_while(ended, GRACE, |ended| ended.is_none());
             if waited.unwrap_or_else(PoisonError::into_inner).0.is_some() {
                 return;
             }

@@ -1,9 +1,6 @@
 //! The kernel interfaces for which no safe wrapper exists: packet sockets, tun devices, ethtool's
 //! ioctl and the parent-death signal. Nothing here decides anything.
-#![expect(
-    unsafe_code,
-    reason = "ioctl, setsockopt and bind on structures that no crate wraps"
-)]
+#![expect(unsafe_code, reason = "ioctl, setsockopt and bind on structures that no crate wraps")]
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -44,11 +41,7 @@ pub(super) fn packet_socket(name: &str) -> io::Result<OwnedFd> {
             size_of::<libc::sockaddr_ll>() as libc::socklen_t,
         )
     };
-    if bound < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(fd)
-    }
+    if bound < 0 { Err(io::Error::last_os_error()) } else { Ok(fd) }
 }
 
 /// What a tun device carries.
@@ -72,25 +65,14 @@ pub(super) fn tun(name: &str, kind: Tun) -> io::Result<File> {
             Err(errno) => return Err(errno.into()),
         }
     }
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(NODE)?;
+    let file =
+        OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(NODE)?;
     let mut request = ifreq(name)?;
-    let carries = if kind == Tun::Packets {
-        libc::IFF_TUN
-    } else {
-        libc::IFF_TAP
-    };
+    let carries = if kind == Tun::Packets { libc::IFF_TUN } else { libc::IFF_TAP };
     request.ifr_ifru.ifru_flags = (carries | libc::IFF_NO_PI) as i16;
     // SAFETY: TUNSETIFF reads and writes one ifreq, which `request` is.
     let made = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
-    if made < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(file)
-    }
+    if made < 0 { Err(io::Error::last_os_error()) } else { Ok(file) }
 }
 
 /// One ethtool command on the interface `name` of the calling thread's namespace. `message` begins
@@ -101,21 +83,12 @@ pub(super) fn tun(name: &str, kind: Tun) -> io::Result<File> {
 /// `message` must be at least as long as what the kernel reads and writes for that command.
 unsafe fn ethtool(name: &str, message: &mut [u32]) -> io::Result<()> {
     const SIOCETHTOOL: libc::Ioctl = 0x8946;
-    let any = socket(
-        AddressFamily::Inet,
-        SockType::Datagram,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )?;
+    let any = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
     let mut request = ifreq(name)?;
     request.ifr_ifru.ifru_data = message.as_mut_ptr().cast();
     // SAFETY: `request` is an ifreq whose data points to `message`, long enough by our contract.
     let done = unsafe { libc::ioctl(any.as_raw_fd(), SIOCETHTOOL, &raw mut request) };
-    if done < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Bytes of a feature's name, padded with zeroes (`ETH_GSTRING_LEN`).
@@ -136,15 +109,8 @@ pub(super) fn feature_names(interface: &str) -> io::Result<Vec<String>> {
     strings[..3].copy_from_slice(&[ETHTOOL_GSTRINGS, ETH_SS_FEATURES, count as u32]);
     // SAFETY: there is room for as many strings as the kernel has just counted.
     unsafe { ethtool(interface, &mut strings)? };
-    let bytes: Vec<u8> = strings[3..]
-        .iter()
-        .flat_map(|word| word.to_ne_bytes())
-        .collect();
-    let name = |padded: &[u8]| {
-        String::from_utf8_lossy(padded)
-            .trim_end_matches('\0')
-            .to_owned()
-    };
+    let bytes: Vec<u8> = strings[3..].iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let name = |padded: &[u8]| String::from_utf8_lossy(padded).trim_end_matches('\0').to_owned();
     Ok(bytes.chunks(NAME_BYTES).map(name).collect())
 }
 
@@ -165,10 +131,7 @@ pub(super) fn features(interface: &str, count: usize) -> io::Result<Vec<FeatureB
     message[..2].copy_from_slice(&[ETHTOOL_GFEATURES, blocks as u32]);
     // SAFETY: there is room for the number of blocks that the message asks for.
     unsafe { ethtool(interface, &mut message)? };
-    let block = |words: &[u32]| FeatureBlock {
-        changeable: words[0],
-        active: words[2],
-    };
+    let block = |words: &[u32]| FeatureBlock { changeable: words[0], active: words[2] };
     Ok(message[2..].chunks(4).map(block).collect())
 }
 
@@ -200,18 +163,12 @@ fn set_int(fd: &impl AsFd, level: i32, option: i32, value: i32) -> io::Result<()
             size_of::<i32>() as libc::socklen_t,
         )
     };
-    if set < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn ifreq(name: &str) -> io::Result<libc::ifreq> {
     if name.len() >= libc::IFNAMSIZ {
-        return Err(io::Error::other(format!(
-            "{name}: an interface's name has at most 15 bytes"
-        )));
+        return Err(io::Error::other(format!("{name}: an interface's name has at most 15 bytes")));
     }
     // SAFETY: all zeroes is a valid ifreq (integers, and a union of integers and pointers).
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };

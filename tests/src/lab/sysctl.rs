@@ -38,16 +38,12 @@ impl Host {
     /// Reads a kernel setting of this host.
     pub fn read_sysctl(&self, path: &str) -> Result<String> {
         let text = self.run(|| fs::read_to_string(format!("/proc/sys/{path}")));
-        Ok(text
-            .with_context(|| format!("host {}: {path}", self.name()))?
-            .trim()
-            .to_owned())
+        Ok(text.with_context(|| format!("host {}: {path}", self.name()))?.trim().to_owned())
     }
 
     /// Makes it a router for IPv4 and IPv6.
     pub fn forward_packets(&self) -> Result<&Self> {
-        self.sysctl("net/ipv4/ip_forward", "1")?
-            .sysctl("net/ipv6/conf/all/forwarding", "1")
+        self.sysctl("net/ipv4/ip_forward", "1")?.sysctl("net/ipv6/conf/all/forwarding", "1")
     }
 
     /// Makes it a real server for the virtual address `vip` (dr, tunnel): the address is on `lo`,

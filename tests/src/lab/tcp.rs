@@ -39,9 +39,7 @@ impl TcpServer {
         let listener = host
             .run(|| listen(address))
             .with_context(|| format!("host {}: listening at {address}", host.name()))?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = {
             let _guard = runtime.enter();
             TcpListener::from_std(listener)?
@@ -67,11 +65,7 @@ impl TcpServer {
                 }
             });
         })?;
-        Ok(Self {
-            connections,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { connections, stop: Some(stop), thread: Some(thread) })
     }
 
     /// How many connections it has accepted.
@@ -91,11 +85,7 @@ impl Drop for TcpServer {
 
 /// An IPv6 wildcard takes IPv4 connections as well.
 fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }

@@ -41,21 +41,15 @@ impl Link {
     pub fn vlan(&self, id: u16, tag: Tag) -> Result<Link> {
         ensure!((1..4095).contains(&id), "{id} is no VLAN (1 to 4094)");
         let name = format!("{}.{id}", self.name());
-        self.add_vlan(&name, id, tag)
-            .with_context(|| format!("VLAN {name} on {self}"))
+        self.add_vlan(&name, id, tag).with_context(|| format!("VLAN {name} on {self}"))
     }
 
     fn add_vlan(&self, name: &str, id: u16, tag: Tag) -> Result<Link> {
         let (trunk, tap) = self.host().run(|| {
-            io::Result::Ok((
-                sys::packet_socket(self.name())?,
-                sys::tun(name, Tun::Frames)?,
-            ))
+            io::Result::Ok((sys::packet_socket(self.name())?, sys::tun(name, Tun::Frames)?))
         })?;
         let link = self.host().link(name)?;
-        link.set_mac(self.mac()?)?
-            .mtu(self.read_mtu()? - TAG_BYTES as u32)?
-            .up()?;
+        link.set_mac(self.mac()?)?.mtu(self.read_mtu()? - TAG_BYTES as u32)?.up()?;
 
         let tap = OwnedFd::from(tap);
         let (to_trunk, to_tap) = (trunk.try_clone()?, tap.try_clone()?);
@@ -66,8 +60,7 @@ impl Link {
             0 => untag(fd, &to_tap, &header, &mut buffer),
             _ => add_tag(fd, &to_trunk, &header, &mut buffer),
         };
-        self.host()
-            .keep(Worker::start(name, vec![trunk, tap], relay)?);
+        self.host().keep(Worker::start(name, vec![trunk, tap], relay)?);
         Ok(link)
     }
 }

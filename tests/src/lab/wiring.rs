@@ -22,6 +22,7 @@ use rtnetlink::{
 use super::ethtool;
 use super::host::Host;
 use super::wait::{SOON, wait_until};
+use super::xdp::XdpAction;
 
 /// An Ethernet address.
 pub type Mac = [u8; 6];
@@ -53,11 +54,7 @@ impl Switch {
             .build();
         host.netlink(|netlink| netlink.link().add(bridge).execute())?;
         let bridge = host.link("bridge")?;
-        Ok(Self {
-            host,
-            bridge,
-            ports: AtomicU32::new(0),
-        })
+        Ok(Self { host, bridge, ports: AtomicU32::new(0) })
     }
 
     /// Plugs a host in, through a new interface called `interface` there.
@@ -66,6 +63,9 @@ impl Switch {
         let (port, link) = cable((&self.host, &port), (host, interface))?;
         let controller = self.bridge.index;
         port.change(|port| port.controller(controller))?;
+        // Without a program here, what XDP sends at the other end would wait for other frames
+        // (`veth_xdp_flush`).
+        port.run_xdp(XdpAction::Pass)?;
         Ok(link)
     }
 
@@ -98,9 +98,7 @@ pub fn cable(near: (&Host, &str), far: (&Host, &str)) -> Result<(Link, Link)> {
         end.up()?;
     }
     for end in [&near, &far] {
-        wait_until(SOON, &format!("the carrier of {end}"), || {
-            end.works().unwrap_or(false)
-        })?;
+        wait_until(SOON, &format!("the carrier of {end}"), || end.works().unwrap_or(false))?;
     }
     Ok((near, far))
 }
@@ -111,11 +109,7 @@ impl Host {
         let index = self
             .run(|| if_nametoindex(name))
             .with_context(|| format!("host {}: interface {name}", self.name()))?;
-        Ok(Link {
-            host: self.clone(),
-            name: name.to_owned(),
-            index,
-        })
+        Ok(Link { host: self.clone(), name: name.to_owned(), index })
     }
 
     /// Adds a route to `prefix` ("198.51.100.0/24") by the router `via`.
@@ -168,9 +162,7 @@ impl Link {
     pub fn address(&self, address: &str) -> Result<&Self> {
         let network = prefix(address)?;
         self.netlink(|netlink, index| {
-            let mut add = netlink
-                .address()
-                .add(index, network.addr(), network.prefix_len());
+            let mut add = netlink.address().add(index, network.addr(), network.prefix_len());
             if network.addr().is_ipv6() {
                 add.message_mut().header.flags |= AddressHeaderFlags::Nodad;
             }
@@ -178,9 +170,7 @@ impl Link {
         })
         .with_context(|| format!("address {address} on {self}"))?;
         if let IpAddr::V6(v6) = network.addr() {
-            wait_until(SOON, &format!("{v6} in use on {self}"), || {
-                self.receives(v6)
-            })?;
+            wait_until(SOON, &format!("{v6} in use on {self}"), || self.receives(v6))?;
         }
         Ok(self)
     }
@@ -228,25 +218,19 @@ impl Link {
 
     /// Its Ethernet address.
     pub fn mac(&self) -> Result<Mac> {
-        let mac = self
-            .attributes()?
-            .into_iter()
-            .find_map(|attribute| match attribute {
-                LinkAttribute::Address(bytes) => Mac::try_from(bytes).ok(),
-                _ => None,
-            });
+        let mac = self.attributes()?.into_iter().find_map(|attribute| match attribute {
+            LinkAttribute::Address(bytes) => Mac::try_from(bytes).ok(),
+            _ => None,
+        });
         mac.with_context(|| format!("{self} has no Ethernet address"))
     }
 
     /// Its MTU in bytes.
     pub fn read_mtu(&self) -> Result<u32> {
-        let mtu = self
-            .attributes()?
-            .into_iter()
-            .find_map(|attribute| match attribute {
-                LinkAttribute::Mtu(bytes) => Some(bytes),
-                _ => None,
-            });
+        let mtu = self.attributes()?.into_iter().find_map(|attribute| match attribute {
+            LinkAttribute::Mtu(bytes) => Some(bytes),
+            _ => None,
+        });
         mtu.with_context(|| format!("{self} has no MTU"))
     }
 
@@ -297,20 +281,16 @@ impl Link {
             let flags = flags.and_then(|flags| u32::from_str_radix(flags, 16).ok());
             route.starts_with(&destination) && flags.is_some_and(|flags| flags & LOCAL != 0)
         };
-        let routes = self
-            .host
-            .run(|| read_to_string("/proc/thread-self/net/ipv6_route"));
+        let routes = self.host.run(|| read_to_string("/proc/thread-self/net/ipv6_route"));
         routes.is_ok_and(|routes| routes.lines().any(is_local))
     }
 
     /// Whether frames can pass: both ends are up and connected.
     fn works(&self) -> Result<bool> {
-        Ok(self
-            .attributes()?
-            .contains(&LinkAttribute::OperState(State::Up)))
+        Ok(self.attributes()?.contains(&LinkAttribute::OperState(State::Up)))
     }
 
-    fn change(
+    pub(super) fn change(
         &self,
         what: impl FnOnce(LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilder<LinkUnspec> + Send,
     ) -> Result<&Self> {
@@ -321,19 +301,11 @@ impl Link {
 
     fn attributes(&self) -> Result<Vec<LinkAttribute>> {
         let index = self.index;
-        let found: Vec<LinkMessage> = self.host.netlink(|netlink| {
-            netlink
-                .link()
-                .get()
-                .match_index(index)
-                .execute()
-                .try_collect()
-        })?;
+        let found: Vec<LinkMessage> = self
+            .host
+            .netlink(|netlink| netlink.link().get().match_index(index).execute().try_collect())?;
         ensure!(found.len() == 1, "{self} is gone");
-        Ok(found
-            .into_iter()
-            .flat_map(|message| message.attributes)
-            .collect())
+        Ok(found.into_iter().flat_map(|message| message.attributes).collect())
     }
 
     /// Without those that the kernel needs no answer for (multicast, its own addresses).
@@ -366,8 +338,7 @@ impl std::fmt::Display for Link {
 }
 
 fn prefix(text: &str) -> Result<IpNet> {
-    text.parse()
-        .with_context(|| format!("{text:?} is no address with a length (192.0.2.1/24)"))
+    text.parse().with_context(|| format!("{text:?} is no address with a length (192.0.2.1/24)"))
 }
 
 fn route_to(text: &str) -> Result<RouteMessageBuilder<IpAddr>> {
@@ -377,22 +348,16 @@ fn route_to(text: &str) -> Result<RouteMessageBuilder<IpAddr>> {
 }
 
 fn address_of(message: &NeighbourMessage) -> Option<IpAddr> {
-    message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => Some((*v4).into()),
-            NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => Some((*v6).into()),
-            _ => None,
-        })
+    message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => Some((*v4).into()),
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => Some((*v6).into()),
+        _ => None,
+    })
 }
 
 fn mac_of(message: &NeighbourMessage) -> Option<Mac> {
-    message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            NeighbourAttribute::LinkLayerAddress(bytes) => Mac::try_from(bytes.as_slice()).ok(),
-            _ => None,
-        })
+    message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::LinkLayerAddress(bytes) => Mac::try_from(bytes.as_slice()).ok(),
+        _ => None,
+    })
 }

@@ -28,10 +28,7 @@ impl Worker {
     ) -> io::Result<Self> {
         let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(
-            &*stop,
-            EpollEvent::new(EpollFlags::EPOLLIN, inputs.len() as u64),
-        )?;
+        epoll.add(&*stop, EpollEvent::new(EpollFlags::EPOLLIN, inputs.len() as u64))?;
         for (number, input) in inputs.iter().enumerate() {
             epoll.add(input, EpollEvent::new(EpollFlags::EPOLLIN, number as u64))?;
         }
@@ -56,10 +53,7 @@ impl Worker {
             }
         };
         let thread = Builder::new().name(name.to_owned()).spawn(serve)?;
-        Ok(Self {
-            stop,
-            thread: Some(thread),
-        })
+        Ok(Self { stop, thread: Some(thread) })
     }
 }
 

@@ -24,20 +24,14 @@ fn programs_run_inside_and_leave_a_log() -> Result<()> {
     let program = pair.server.spawn(command)?;
     program.wait_for_log(SOON, "ready")?;
     assert!(program.log().contains("eth0:") && program.log().contains("problem"));
-    assert!(
-        pair.lab.logs().contains("sh-on-server"),
-        "{}",
-        pair.lab.logs()
-    );
+    assert!(pair.lab.logs().contains("sh-on-server"), "{}", pair.lab.logs());
     assert_eq!(program.status(), None);
     program.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(program.wait(SOON)?.code(), Some(3));
     assert!(program.log().ends_with("bye\n"), "{}", program.log());
 
     let mut failing = Command::new("false");
-    let failing = pair
-        .server
-        .spawn(std::mem::replace(&mut failing, Command::new("")))?;
+    let failing = pair.server.spawn(std::mem::replace(&mut failing, Command::new("")))?;
     let error = failing.wait_for_log(SOON, "ready").unwrap_err();
     assert!(format!("{error:#}").contains("exit status: 1"), "{error:#}");
     assert!(pair.server.spawn(Command::new("/no/such/program")).is_err());
@@ -87,9 +81,7 @@ fn everything_is_gone_after_drop() -> Result<()> {
         program.pid()
     };
     drop(lab);
-    wait_until(SOON, "the end of the namespace", || {
-        witness.link("watch").is_err()
-    })?;
+    wait_until(SOON, "the end of the namespace", || witness.link("watch").is_err())?;
     assert!(!folder.exists());
     assert!(!std::fs::exists(format!("/proc/{pid}"))?);
     Ok(())
@@ -103,20 +95,13 @@ fn everything_is_gone_after_a_panic() -> Result<()> {
         Lab::story("panics", |lab| {
             let host = witnessed(lab, &witness)?;
             let _server = HttpServer::start(&host, "web", wildcard(80))?;
-            std::fs::write(
-                witness_file(&outside),
-                lab.folder().to_str().unwrap_or_default(),
-            )?;
+            std::fs::write(witness_file(&outside), lab.folder().to_str().unwrap_or_default())?;
             host.run(|| panic!("on purpose"))
         });
     });
     assert!(panicked.is_err());
-    wait_until(SOON, "the end of the namespace", || {
-        witness.link("watch").is_err()
-    })?;
-    assert!(!std::fs::exists(std::fs::read_to_string(witness_file(
-        &outside
-    ))?)?);
+    wait_until(SOON, "the end of the namespace", || witness.link("watch").is_err())?;
+    assert!(!std::fs::exists(std::fs::read_to_string(witness_file(&outside))?)?);
     Ok(())
 }
 

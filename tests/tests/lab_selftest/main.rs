@@ -30,21 +30,10 @@ impl Pair {
         let lan = lab.switch("lan")?;
         let (client, server) = (lab.host("client")?, lab.host("server")?);
         let client_link = lan.join(&client, "eth0")?;
-        client_link
-            .address("192.0.2.1/24")?
-            .address("2001:db8::1/64")?;
+        client_link.address("192.0.2.1/24")?.address("2001:db8::1/64")?;
         let server_link = lan.join(&server, "eth0")?;
-        server_link
-            .address("192.0.2.2/24")?
-            .address("2001:db8::2/64")?;
-        Ok(Self {
-            lab,
-            lan,
-            client,
-            server,
-            client_link,
-            server_link,
-        })
+        server_link.address("192.0.2.2/24")?.address("2001:db8::2/64")?;
+        Ok(Self { lab, lan, client, server, client_link, server_link })
     }
 }
 
@@ -58,17 +47,11 @@ fn between(frame: &Frame) -> Option<[IpAddr; 2]> {
     match frame.parse().ok()?.net? {
         NetSlice::Ipv4(v4) => {
             let header = v4.header();
-            Some([
-                header.source_addr().into(),
-                header.destination_addr().into(),
-            ])
+            Some([header.source_addr().into(), header.destination_addr().into()])
         }
         NetSlice::Ipv6(v6) => {
             let header = v6.header();
-            Some([
-                header.source_addr().into(),
-                header.destination_addr().into(),
-            ])
+            Some([header.source_addr().into(), header.destination_addr().into()])
         }
         NetSlice::Arp(_) => None,
     }

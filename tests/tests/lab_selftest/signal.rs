@@ -22,11 +22,7 @@ fn nothing_is_left_after_a_signal() -> Result<()> {
     }
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
         let (folders, program) = lab_ended_by(signal)?;
-        wait_until(
-            SOON,
-            &format!("the end of the program after {signal}"),
-            || !runs(program),
-        )?;
+        wait_until(SOON, &format!("the end of the program after {signal}"), || !runs(program))?;
         if signal == Signal::SIGKILL {
             // Nobody was left to do it: the next lab does.
             Lab::new("next")?;
@@ -46,15 +42,7 @@ fn hold_a_lab(report: &Path) -> Result<()> {
     let program = lab.host("host")?.spawn(sleep)?;
     let (folder, pins) = (lab.folder(), lab.bpf_folder()?);
     let draft = report.with_extension("draft");
-    fs::write(
-        &draft,
-        format!(
-            "{}\n{}\n{}",
-            program.pid(),
-            folder.display(),
-            pins.display()
-        ),
-    )?;
+    fs::write(&draft, format!("{}\n{}\n{}", program.pid(), folder.display(), pins.display()))?;
     fs::rename(draft, report)?;
     loop {
         park();
@@ -70,9 +58,7 @@ fn lab_ended_by(signal: Signal) -> Result<(Vec<PathBuf>, i32)> {
         .env(REPORT, &report)
         .stdout(Stdio::null())
         .spawn()?;
-    let text = wait_for(SOON, "the other process's lab", || {
-        fs::read_to_string(&report).ok()
-    });
+    let text = wait_for(SOON, "the other process's lab", || fs::read_to_string(&report).ok());
     kill(Pid::from_raw(child.id() as i32), signal)?;
     let status = child.wait()?;
     assert_eq!(status.signal(), Some(signal as i32));

@@ -16,10 +16,7 @@ fn http_works_in_both_families() -> Result<()> {
     let client = pair.client.client();
     for address in server_addresses() {
         assert_eq!(client.get((address, 80), "/name")?.text(), "web");
-        assert_eq!(
-            client.post((address, 80), "/echo", b"payload")?.body,
-            b"payload"
-        );
+        assert_eq!(client.post((address, 80), "/echo", b"payload")?.body, b"payload");
         assert_eq!(client.get((address, 80), "/nothing")?.status, 404);
         client.download((address, 80), 10_000_000)?;
 
@@ -39,10 +36,7 @@ fn thousands_of_connections_take_seconds() -> Result<()> {
     let pair = Pair::new("many")?;
     let server = HttpServer::start(&pair.server, "web", wildcard(80))?;
     let start = Instant::now();
-    let tally = pair
-        .client
-        .client()
-        .tally((server_addresses()[0], 80), 5000)?;
+    let tally = pair.client.client().tally((server_addresses()[0], 80), 5000)?;
     assert_eq!(tally, [("web".to_owned(), 5000)].into());
     assert_eq!(server.connections(), 5000);
     assert!(start.elapsed() < seconds(30), "{:?}", start.elapsed());
@@ -59,14 +53,8 @@ fn servers_bind_to_one_address() -> Result<()> {
     let _udp_v6 = UdpEcho::start(&pair.server, "six", (v6, 53).into())?;
     for (address, name) in [(v4, "four"), (v6, "six")] {
         let client = pair.client.client();
-        assert_eq!(
-            client.tally((address, 80), 3)?,
-            [(name.to_owned(), 3)].into()
-        );
-        assert_eq!(
-            client.udp_tally((address, 53), 3)?,
-            [(name.to_owned(), 3)].into()
-        );
+        assert_eq!(client.tally((address, 80), 3)?, [(name.to_owned(), 3)].into());
+        assert_eq!(client.udp_tally((address, 53), 3)?, [(name.to_owned(), 3)].into());
     }
     Ok(())
 }
@@ -79,25 +67,16 @@ fn a_client_chooses_its_source() -> Result<()> {
     let server = (server_addresses()[0], 80);
     let client = pair.client.client();
     let from = client.clone().from_address(ip("192.0.2.77"));
-    assert!(
-        from.get(server, "/client")?
-            .text()
-            .starts_with("192.0.2.77:")
-    );
+    assert!(from.get(server, "/client")?.text().starts_with("192.0.2.77:"));
     let socket: SocketAddr = "192.0.2.77:4321".parse()?;
-    assert_eq!(
-        client.from_socket(socket).get(server, "/client")?.text(),
-        "192.0.2.77:4321"
-    );
+    assert_eq!(client.from_socket(socket).get(server, "/client")?.text(), "192.0.2.77:4321");
     Ok(())
 }
 
 #[test]
 fn udp_and_tcp_are_echoed_from_the_address_that_was_asked() -> Result<()> {
     let pair = Pair::new("echo")?;
-    pair.server
-        .accept_vip(ip("198.51.100.9"))?
-        .accept_vip(ip("2001:db8:1::9"))?;
+    pair.server.accept_vip(ip("198.51.100.9"))?.accept_vip(ip("2001:db8:1::9"))?;
     pair.client.route("198.51.100.0/24", ip("192.0.2.2"))?;
     pair.client.route("2001:db8:1::/64", ip("2001:db8::2"))?;
     let udp = UdpEcho::start(&pair.server, "udp", wildcard(53))?;
@@ -106,10 +85,7 @@ fn udp_and_tcp_are_echoed_from_the_address_that_was_asked() -> Result<()> {
     for address in [ip("198.51.100.9"), ip("2001:db8:1::9")] {
         // A connected socket takes answers from nobody else.
         assert_eq!(client.udp_ask((address, 53), b"hello")?, b"udp:hello");
-        assert_eq!(
-            client.udp_tally((address, 53), 50)?,
-            [("udp".to_owned(), 50)].into()
-        );
+        assert_eq!(client.udp_tally((address, 53), 50)?, [("udp".to_owned(), 50)].into());
         let mut stream = client.tcp((address, 7))?;
         stream.write_all(b"and back")?;
         let mut back = [0; 8];
@@ -152,14 +128,8 @@ fn labs_run_side_by_side() -> Result<()> {
     let _one = HttpServer::start(&one.server, "one", wildcard(80))?;
     let _two = HttpServer::start(&two.server, "two", wildcard(80))?;
     for address in server_addresses() {
-        assert_eq!(
-            one.client.client().get((address, 80), "/name")?.text(),
-            "one"
-        );
-        assert_eq!(
-            two.client.client().get((address, 80), "/name")?.text(),
-            "two"
-        );
+        assert_eq!(one.client.client().get((address, 80), "/name")?.text(), "one");
+        assert_eq!(two.client.client().get((address, 80), "/name")?.text(), "two");
     }
     assert_ne!(one.lab.folder(), two.lab.folder());
     Ok(())

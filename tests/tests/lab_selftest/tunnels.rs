@@ -26,9 +26,7 @@ fn tunnelled_ping(pair: &Pair) -> Result<Vec<u8>> {
 fn the_decapsulator_ends_tunnels() -> Result<()> {
     let pair = Pair::new("decap")?;
     let vip = ip("198.51.100.9");
-    pair.server
-        .accept_vip(vip)?
-        .route("203.0.113.0/24", ip("192.0.2.1"))?;
+    pair.server.accept_vip(vip)?.route("203.0.113.0/24", ip("192.0.2.1"))?;
     let decapsulator = Decapsulator::start(&pair.server)?;
     let capture = pair.client_link.capture()?;
     let frame = tunnelled_ping(&pair)?;
@@ -54,15 +52,15 @@ fn the_decapsulator_takes_every_pair_of_families() -> Result<()> {
         .udp(1, 2)
         .write(&mut inner_v4, b"four")?;
     let mut inner_v6 = Vec::new();
-    PacketBuilder::ipv6([0x20; 16], [0x21; 16], 64)
-        .udp(1, 2)
-        .write(&mut inner_v6, b"six!")?;
+    PacketBuilder::ipv6([0x20; 16], [0x21; 16], 64).udp(1, 2).write(&mut inner_v6, b"six!")?;
     let mut sent = 0;
     for (number, inner) in [(IpNumber::IPV4, &inner_v4), (IpNumber::IPV6, &inner_v6)] {
         let mut over_v4 = Vec::new();
-        PacketBuilder::ethernet2([0; 6], [0; 6])
-            .ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64)
-            .write(&mut over_v4, number, inner)?;
+        PacketBuilder::ethernet2([0; 6], [0; 6]).ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64).write(
+            &mut over_v4,
+            number,
+            inner,
+        )?;
         let mut over_v6 = Vec::new();
         PacketBuilder::ethernet2([0; 6], [0; 6])
             .ipv6(

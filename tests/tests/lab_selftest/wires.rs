@@ -27,44 +27,26 @@ fn captured_frames_are_those_on_the_wire() -> Result<()> {
             )
     };
     let syn = capture.wait_for(SOON, "a SYN", is_syn)?;
-    assert_eq!(
-        syn.bytes[..12],
-        [pair.server_link.mac()?, pair.client_link.mac()?].concat()
-    );
+    assert_eq!(syn.bytes[..12], [pair.server_link.mac()?, pair.client_link.mac()?].concat());
 
     let frames = capture.frames();
-    assert!(
-        frames.len() > 2 * 1_000_000 / 1460,
-        "{} frames",
-        frames.len()
-    );
+    assert!(frames.len() > 2 * 1_000_000 / 1460, "{} frames", frames.len());
     for frame in &frames {
         assert!(frame.checksummed && frame.bytes.len() <= 1514, "{frame:?}");
         assert_eq!(frame.verify(), Ok(()), "{frame:?}");
     }
-    let sizes = frames
-        .iter()
-        .filter(|frame| frame.direction == Direction::Out);
+    let sizes = frames.iter().filter(|frame| frame.direction == Direction::Out);
     assert_eq!(sizes.map(|frame| frame.bytes.len()).max(), Some(1514));
 
-    let error = capture
-        .wait_for(Duration::ZERO, "a unicorn", |_| false)
-        .unwrap_err();
-    assert!(
-        format!("{error:#}").contains("a unicorn, on eth0 of host server"),
-        "{error:#}"
-    );
+    let error = capture.wait_for(Duration::ZERO, "a unicorn", |_| false).unwrap_err();
+    assert!(format!("{error:#}").contains("a unicorn, on eth0 of host server"), "{error:#}");
     Ok(())
 }
 
 #[test]
 fn offloads_are_off() -> Result<()> {
     let pair = Pair::new("offloads")?;
-    for link in [
-        pair.client_link,
-        pair.server_link,
-        pair.lan.host().link("port0")?,
-    ] {
+    for link in [pair.client_link, pair.server_link, pair.lan.host().link("port0")?] {
         let features = link.features()?;
         let sends: Vec<_> = features
             .iter()
@@ -72,10 +54,7 @@ fn offloads_are_off() -> Result<()> {
             .filter(|name| name.starts_with("tx-") && *name != "tx-lockless")
             .collect();
         assert!(sends.is_empty(), "{link}: {sends:?}");
-        assert!(
-            features.contains(&"rx-gro".to_owned()),
-            "{link}: {features:?}"
-        );
+        assert!(features.contains(&"rx-gro".to_owned()), "{link}: {features:?}");
     }
     Ok(())
 }
@@ -121,53 +100,29 @@ fn vlans_carry_traffic_in_their_tags() -> Result<()> {
 #[test]
 fn routers_route_and_neighbours_are_known() -> Result<()> {
     let lab = Lab::new("router")?;
-    let (client, router, server) = (
-        lab.host("client")?,
-        lab.host("router")?,
-        lab.host("server")?,
-    );
+    let (client, router, server) = (lab.host("client")?, lab.host("router")?, lab.host("server")?);
     let (to_router, from_client) = cable((&client, "eth0"), (&router, "eth0"))?;
     let (to_server, from_router) = cable((&router, "eth1"), (&server, "eth0"))?;
-    to_router
-        .address("192.0.2.1/24")?
-        .address("2001:db8::1/64")?;
-    from_client
-        .address("192.0.2.254/24")?
-        .address("2001:db8::fe/64")?;
-    to_server
-        .address("198.51.100.254/24")?
-        .address("2001:db8:1::fe/64")?;
-    from_router
-        .address("198.51.100.1/24")?
-        .address("2001:db8:1::1/64")?;
-    client
-        .default_route(ip("192.0.2.254"))?
-        .default_route(ip("2001:db8::fe"))?;
-    server
-        .default_route(ip("198.51.100.254"))?
-        .default_route(ip("2001:db8:1::fe"))?;
+    to_router.address("192.0.2.1/24")?.address("2001:db8::1/64")?;
+    from_client.address("192.0.2.254/24")?.address("2001:db8::fe/64")?;
+    to_server.address("198.51.100.254/24")?.address("2001:db8:1::fe/64")?;
+    from_router.address("198.51.100.1/24")?.address("2001:db8:1::1/64")?;
+    client.default_route(ip("192.0.2.254"))?.default_route(ip("2001:db8::fe"))?;
+    server.default_route(ip("198.51.100.254"))?.default_route(ip("2001:db8:1::fe"))?;
     let ask = client.client().timeout(seconds(1));
     assert!(ask.ping(ip("198.51.100.1")).is_err(), "no router yet");
     router.forward_packets()?;
-    for (address, gateway) in [
-        (ip("198.51.100.1"), ip("192.0.2.254")),
-        (ip("2001:db8:1::1"), ip("2001:db8::fe")),
-    ] {
+    for (address, gateway) in
+        [(ip("198.51.100.1"), ip("192.0.2.254")), (ip("2001:db8:1::1"), ip("2001:db8::fe"))]
+    {
         ask.ping(address)?;
         let known = (gateway, Some(from_client.mac()?));
-        assert!(
-            to_router.neighbours()?.contains(&known),
-            "{:?}",
-            to_router.neighbours()?
-        );
+        assert!(to_router.neighbours()?.contains(&known), "{:?}", to_router.neighbours()?);
     }
     to_router.flush_neighbours()?;
     assert_eq!(to_router.neighbours()?, []);
     to_router.neighbour(ip("192.0.2.7"), [2, 0, 0, 0, 0, 7])?;
-    assert_eq!(
-        to_router.neighbours()?,
-        [(ip("192.0.2.7"), Some([2, 0, 0, 0, 0, 7]))]
-    );
+    assert_eq!(to_router.neighbours()?, [(ip("192.0.2.7"), Some([2, 0, 0, 0, 0, 7]))]);
     to_server.mtu(1280)?;
     assert_eq!(to_server.read_mtu()?, 1280);
     Ok(())
@@ -177,10 +132,8 @@ fn routers_route_and_neighbours_are_known() -> Result<()> {
 fn what_was_configured_can_be_taken_away() -> Result<()> {
     let pair = Pair::new("away")?;
     let client = pair.client.client().timeout(Duration::from_millis(300));
-    for (vip, route) in [
-        ("198.51.100.9", "198.51.100.0/24"),
-        ("2001:db8:1::9", "2001:db8:1::/64"),
-    ] {
+    for (vip, route) in [("198.51.100.9", "198.51.100.0/24"), ("2001:db8:1::9", "2001:db8:1::/64")]
+    {
         let vip = ip(vip);
         let lo = pair.server.link("lo")?;
         pair.server.accept_vip(vip)?;

@@ -12,10 +12,8 @@ async fn bind_makes_folder_and_mode() {
     let mode = fs::metadata(server.socket()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o660);
     let folder = server.folder.path().join("run");
-    let names: BTreeSet<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let names: BTreeSet<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, BTreeSet::from(["agent.sock".into()]));
 }
 
@@ -31,10 +29,7 @@ async fn bind_replaces_only_a_dead_socket() {
 
     let refused = Listener::bind(&path).await.unwrap_err();
     assert!(matches!(refused, BindError::InUse(_)), "{refused}");
-    assert!(
-        UnixStream::connect(&path).await.is_ok(),
-        "the live one still listens"
-    );
+    assert!(UnixStream::connect(&path).await.is_ok(), "the live one still listens");
 
     // Replaced from outside: the other's socket is not removed with ours.
     fs::remove_file(&path).unwrap();
@@ -50,10 +45,7 @@ async fn bind_replaces_only_a_dead_socket() {
     assert_eq!(fs::read(&path).unwrap(), b"precious");
 
     let refused = Listener::bind(path.join("agent.sock")).await.unwrap_err();
-    assert!(
-        refused.to_string().contains("cannot create the folder"),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains("cannot create the folder"), "{refused}");
 }
 
 #[tokio::test]
@@ -78,13 +70,7 @@ fn small_queue(path: &Path) -> std::os::fd::OwnedFd {
         AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
     };
     use std::os::fd::AsRawFd;
-    let listener = socket(
-        AddressFamily::Unix,
-        SockType::Stream,
-        SockFlag::empty(),
-        None,
-    )
-    .unwrap();
+    let listener = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None).unwrap();
     bind(listener.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
     listen(&listener, Backlog::new(1).unwrap()).unwrap();
     listener

@@ -86,18 +86,11 @@ impl Control for FakeCore {
         let known = self.service(service)?.servers;
         if !known.iter().any(|known| known.name == server) {
             let names = known.iter().map(|known| known.name.as_str());
-            return Err(Refusal::unknown(
-                &format!("server of {service}"),
-                server,
-                names,
-            ));
+            return Err(Refusal::unknown(&format!("server of {service}"), server, names));
         }
         self.overrides.change(service, server, change)?;
         let servers = self.service(service)?.servers;
-        servers
-            .into_iter()
-            .find(|known| known.name == server)
-            .ok_or(Refusal::Stopping)
+        servers.into_iter().find(|known| known.name == server).ok_or(Refusal::Stopping)
     }
 
     fn connections(&mut self, query: &api::ConnectionQuery) -> Result<api::Connections, Refusal> {
@@ -138,19 +131,13 @@ impl Server {
 
     async fn in_front_of(handle: Handle, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let listener = Listener::bind(folder.path().join("run/agent.sock"))
-            .await
-            .unwrap();
+        let listener = Listener::bind(folder.path().join("run/agent.sock")).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let api = Api::new(handle, found).limits(limits);
         let serve = tokio::spawn(serve(listener, api, async {
             let _ = stopped.await;
         }));
-        Self {
-            folder,
-            stop,
-            serve,
-        }
+        Self { folder, stop, serve }
     }
 
     fn socket(&self) -> PathBuf {
@@ -171,14 +158,7 @@ impl Server {
         // A refusal may come before all has been sent.
         let _ = stream.write_all(&[header.as_bytes(), body].concat()).await;
         let (status, body) = answer(stream).await;
-        (
-            status,
-            if body.is_empty() {
-                Value::Null
-            } else {
-                serde_json::from_str(&body).unwrap()
-            },
-        )
+        (status, if body.is_empty() { Value::Null } else { serde_json::from_str(&body).unwrap() })
     }
 
     #[track_caller]
@@ -201,21 +181,14 @@ fn found(name: &str, text: &[u8]) -> Vec<api::Problem> {
 /// Reads until the server closes; status 0 if it closes without a word.
 async fn answer(mut stream: UnixStream) -> (u16, String) {
     let mut all = Vec::new();
-    let _ = timeout(DEADLINE, stream.read_to_end(&mut all))
-        .await
-        .expect("an answer in time");
+    let _ = timeout(DEADLINE, stream.read_to_end(&mut all)).await.expect("an answer in time");
     let text = String::from_utf8(all).unwrap();
     let Some((header, body)) = text.split_once("\r\n\r\n") else {
         return (0, text);
     };
-    (
-        header.split(' ').nth(1).unwrap().parse().unwrap(),
-        body.to_owned(),
-    )
+    (header.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
 fn error(value: &Value) -> &str {
-    value["error"]
-        .as_str()
-        .unwrap_or_else(|| panic!("{value} is not an error"))
+    value["error"].as_str().unwrap_or_else(|| panic!("{value} is not an error"))
 }

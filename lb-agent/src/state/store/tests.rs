@@ -2,10 +2,7 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-const DRAIN: ServerChange = ServerChange {
-    weight: None,
-    drain: Some(true),
-};
+const DRAIN: ServerChange = ServerChange { weight: None, drain: Some(true) };
 
 fn open(path: &Path) -> Store {
     let opened = Store::open(path).unwrap();
@@ -80,22 +77,10 @@ fn what_is_not_ours_is_set_aside() {
         ("\0\0\0\0", "not a file of overrides"),
         (&whole[..whole.len() / 2], "not a file of overrides"),
         ("[1, 2]", "not a file of overrides"),
-        (
-            r#"{"version":2,"services":[]}"#,
-            "written in version 2, this agent reads version 1",
-        ),
-        (
-            r#"{"version":1,"services":{},"more":1}"#,
-            "unknown field `more`",
-        ),
-        (
-            r#"{"version":1,"services":{"web":{"a":{"weight":1001}}}}"#,
-            "out of range",
-        ),
-        (
-            r#"{"version":1,"services":{"web":{"a":{"wieght":1}}}}"#,
-            "unknown field `wieght`",
-        ),
+        (r#"{"version":2,"services":[]}"#, "written in version 2, this agent reads version 1"),
+        (r#"{"version":1,"services":{},"more":1}"#, "unknown field `more`"),
+        (r#"{"version":1,"services":{"web":{"a":{"weight":1001}}}}"#, "out of range"),
+        (r#"{"version":1,"services":{"web":{"a":{"wieght":1}}}}"#, "unknown field `wieght`"),
     ];
     for (text, reason) in rows {
         let folder = tempfile::tempdir().unwrap();
@@ -108,10 +93,7 @@ fn what_is_not_ours_is_set_aside() {
         assert_eq!(*store.overrides(), Overrides::default());
 
         store.change("web", "a", DRAIN).unwrap();
-        assert_eq!(
-            names(folder.path()),
-            ["state.json", "state.json.unusable-1"]
-        );
+        assert_eq!(names(folder.path()), ["state.json", "state.json.unusable-1"]);
         let aside = folder.path().join("state.json.unusable-1");
         assert_eq!(fs::read(aside).unwrap(), text.as_bytes());
         assert_eq!(open(&path).overrides(), store.overrides());
@@ -142,11 +124,7 @@ fn files_set_aside_before_are_kept() {
     fs::create_dir(&path).unwrap();
     let warning = Store::open(&path).unwrap().warning.unwrap();
     assert!(warning.contains("not a regular file"), "{warning}");
-    let expected = [
-        "state.json.unusable-1",
-        "state.json.unusable-2",
-        "state.json.unusable-3",
-    ];
+    let expected = ["state.json.unusable-1", "state.json.unusable-2", "state.json.unusable-3"];
     assert_eq!(names(folder.path()), expected);
 }
 
@@ -170,10 +148,7 @@ fn what_cannot_be_written_is_not_changed() {
     let missing = folder.path().join("missing/state.json");
     let mut store = open(&missing);
     let error = store.change("web", "a", DRAIN).unwrap_err().to_string();
-    assert!(
-        error.contains("missing: No such file or directory"),
-        "{error}"
-    );
+    assert!(error.contains("missing: No such file or directory"), "{error}");
     assert_eq!(*store.overrides(), Overrides::default());
 
     let path = folder.path().join("state.json");
@@ -191,8 +166,6 @@ fn a_file_that_cannot_be_read_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let in_the_way = folder.path().join("file");
     fs::write(&in_the_way, "").unwrap();
-    let error = Store::open(in_the_way.join("state.json"))
-        .unwrap_err()
-        .to_string();
+    let error = Store::open(in_the_way.join("state.json")).unwrap_err().to_string();
     assert!(error.contains("Not a directory"), "{error}");
 }

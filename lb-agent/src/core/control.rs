@@ -1,0 +1,115 @@
+use super::{agent::Agent, view::View};
+use crate::{
+    api::{Control, Refusal},
+    config, dataplane,
+};
+use lb_common::{
+    api::{
+        ConnectionQuery, Connections, Interface, ReasonCount, Server, ServerChange, Service, Status,
+    },
+    reason::Reason,
+};
+
+impl Control for Agent {
+    fn status(&mut self) -> Result<Status, Refusal> {
+        let services = &self.config.services;
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            node: self.node().to_owned(),
+            pid: std::process::id(),
+            uptime: self.started.elapsed().as_secs(),
+            config: self.options.config.display().to_string(),
+            pins: self.dataplane.path().display().to_string(),
+            interfaces: self
+                .attached
+                .iter()
+                .map(|attached| Interface {
+                    name: attached.interface.clone(),
+                    attached: attached.mode,
+                })
+                .collect(),
+            services: services.len(),
+            servers: services.iter().map(|service| service.servers.len()).sum(),
+            warnings: self.warnings(),
+        })
+    }
+
+    fn services(&mut self) -> Result<Vec<Service>, Refusal> {
+        let view = View::new(self)?;
+        self.config.services.iter().map(|service| view.service(service)).collect()
+    }
+
+    fn service(&mut self, service: &str) -> Result<Service, Refusal> {
+        View::new(self)?.service(find_service(self, service)?)
+    }
+
+    fn change_server(
+        &mut self,
+        service: &str,
+        server: &str,
+        change: ServerChange,
+    ) -> Result<Server, Refusal> {
+        find_server(find_service(self, service)?, server)?;
+        let mut overrides = self.store.overrides().clone();
+        overrides.change(service, server, change)?;
+        let ops = self.plan(&overrides).map_err(|error| Refusal::Conflict(error.to_string()))?;
+        self.store.change(service, server, change)?;
+        self.apply(&ops)
+            .map_err(|error| Refusal::Failed(format!("kept, but not in force yet: {error:#}")))?;
+        let service = find_service(self, service)?;
+        View::new(self)?.server(service, find_server(service, server)?)
+    }
+
+    fn connections(&mut self, query: &ConnectionQuery) -> Result<Connections, Refusal> {
+        let service = query.service.as_deref().map(|name| find_service(self, name)).transpose()?;
+        let server = match (service, &query.server) {
+            (_, None) => None,
+            (Some(service), Some(name)) => Some(find_server(service, name)?),
+            (None, Some(_)) => {
+                let message = "a server's name is unique within its service only: name that too";
+                return Err(Refusal::Malformed(message.to_owned()));
+            }
+        };
+        View::new(self)?.connections(service, server, query.limit)
+    }
+
+    fn reasons(&mut self) -> Result<Vec<ReasonCount>, Refusal> {
+        let reasons = Reason::ALL.iter().map(|&reason| {
+            Ok(ReasonCount {
+                reason: reason.name().to_owned(),
+                outcome: reason.outcome().word().to_owned(),
+                words: reason.words().to_owned(),
+                packets: self.dataplane.reason(reason)?,
+            })
+        });
+        reasons.collect()
+    }
+
+    fn detach(&mut self) -> Result<(), Refusal> {
+        Agent::detach(self).map_err(|error| Refusal::Failed(format!("{error:#}")))
+    }
+}
+
+impl From<dataplane::Error> for Refusal {
+    fn from(error: dataplane::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+fn find_service<'a>(agent: &'a Agent, name: &str) -> Result<&'a config::Service, Refusal> {
+    let services = &agent.config.services;
+    services.iter().find(|service| service.name == name).ok_or_else(|| {
+        Refusal::unknown("service", name, services.iter().map(|service| service.name.as_str()))
+    })
+}
+
+fn find_server<'a>(
+    service: &'a config::Service,
+    name: &str,
+) -> Result<&'a config::Server, Refusal> {
+    let servers = &service.servers;
+    servers.iter().find(|server| server.name == name).ok_or_else(|| {
+        let kind = format!("server of {}", service.name);
+        Refusal::unknown(&kind, name, servers.iter().map(|server| server.name.as_str()))
+    })
+}

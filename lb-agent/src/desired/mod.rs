@@ -1,0 +1,187 @@
+//! What the data plane should hold: configuration, weights in force and the kernel's ways to the
+//! servers, in the terms of the map ABI. Nothing here knows what the maps hold now.
+
+mod way;
+
+#[cfg(test)]
+mod tests;
+
+pub use way::{Way, way};
+
+use crate::{
+    config::{self, Config},
+    netlink::Resolution,
+    schedule::{self, Candidate},
+};
+use lb_common::{
+    abi::{
+        Address, Link, Macs, NextHop, Select, ServiceKey, Sources, Timeouts, mode, protocol,
+        server_flags,
+    },
+    api::{Mode, Protocol, Scheduler, ServerState},
+};
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+/// The wanted state of the data plane.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// In the order of the configuration; keys are unique.
+    pub services: Vec<Service>,
+    /// By interface index.
+    pub links: BTreeMap<u32, Link>,
+    /// All ends that NAT servers answer from.
+    pub sources: Box<Sources>,
+}
+
+/// A service and who serves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Where clients connect to; the port is never 0.
+    pub key: ServiceKey,
+    /// How a slot is chosen.
+    pub select: Select,
+    /// When flows are forgotten.
+    pub timeouts: Timeouts,
+    /// Positions in `servers`, one a slot.
+    pub table: Arc<[u32]>,
+    /// In the order of the configuration; (address, port) are unique.
+    pub servers: Vec<Server>,
+}
+
+/// [`lb_common::abi::Server`] without what it gets from its place in the maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// The real server's address.
+    pub address: Address,
+    /// The real server's port, network order.
+    pub port: u16,
+    /// One of [`mode`].
+    pub mode: u8,
+    /// Bits of [`server_flags`]; always present.
+    pub flags: u8,
+    /// How its frames leave; all zero if there is no way.
+    pub next_hop: NextHop,
+    /// Source of the outer header; unspecified except in a tunnel.
+    pub tunnel_source: Address,
+}
+
+/// What a configuration is turned into [`Desired`] with.
+pub struct Inputs<'a> {
+    /// The weight in force of a server.
+    pub weight: &'a dyn Fn(&config::Service, &config::Server) -> u32,
+    /// The way to a server, once it has been looked up.
+    pub resolution: &'a dyn Fn(IpAddr) -> Option<&'a Resolution>,
+    /// How frames for an interface leave, by interface index.
+    pub links: BTreeMap<u32, Link>,
+}
+
+impl Desired {
+    /// The state that a configuration asks for.
+    pub fn new(config: &Config, inputs: Inputs<'_>, cache: &mut schedule::Cache) -> Self {
+        let mut sources = Box::new(Sources::EMPTY);
+        let services = config
+            .services
+            .iter()
+            .map(|service| {
+                let servers = service.servers.iter().map(|server| {
+                    let way = way(service.mode, (inputs.resolution)(server.address.ip()));
+                    self::server(service.mode, server.address, &way)
+                });
+                let candidates = service.servers.iter().map(|server| Candidate {
+                    address: server.address,
+                    weight: (inputs.weight)(service, server),
+                });
+                let key = key(service);
+                Service {
+                    key,
+                    select: select(service.scheduler, service.hash_port),
+                    timeouts: service.timeouts,
+                    table: cache.table(
+                        key,
+                        service.scheduler,
+                        service.table_size,
+                        candidates.collect(),
+                    ),
+                    servers: servers.collect(),
+                }
+            })
+            .collect::<Vec<_>>();
+
+        for service in &services {
+            for server in service.servers.iter().filter(|server| server.mode == mode::NAT) {
+                sources.insert(&server.address, server.port, service.key.protocol);
+            }
+        }
+        let keys: HashSet<ServiceKey> = services.iter().map(|service| service.key).collect();
+        cache.retain(|key| keys.contains(key));
+        Self { services, links: inputs.links, sources }
+    }
+}
+
+/// Where the data plane looks a service up.
+pub fn key(service: &config::Service) -> ServiceKey {
+    let protocol = match service.protocol {
+        Protocol::Tcp => protocol::TCP,
+        Protocol::Udp => protocol::UDP,
+    };
+    ServiceKey::new(service.address.ip().into(), service.address.port().to_be(), protocol)
+}
+
+/// What an operator is told of a server with this weight.
+pub fn state(weight: u32, way: &Way<'_>) -> ServerState {
+    match way {
+        Way::Unusable(_) => ServerState::Unreachable,
+        _ if weight == 0 => ServerState::Drained,
+        Way::Local => ServerState::Local,
+        Way::Via(via) if via.next_hop_mac.is_some() => ServerState::Up,
+        Way::Via(_) | Way::Unknown => ServerState::Unresolved,
+    }
+}
+
+fn select(scheduler: Scheduler, hash_port: bool) -> Select {
+    match scheduler {
+        Scheduler::Rr | Scheduler::Wrr => Select::Cursor,
+        Scheduler::Sh | Scheduler::Mh if hash_port => Select::SourceAndPort,
+        Scheduler::Sh | Scheduler::Mh => Select::Source,
+    }
+}
+
+/// A server keeps its slots whether or not its next hop is known: what is lost until then has a
+/// counter, and the others' clients stay where they are.
+fn server(mode: Mode, address: SocketAddr, way: &Way<'_>) -> Server {
+    let mut server = Server {
+        address: address.ip().into(),
+        port: address.port().to_be(),
+        mode: match mode {
+            Mode::Nat => mode::NAT,
+            Mode::Dr => mode::DR,
+            Mode::Tunnel => mode::TUNNEL,
+        },
+        flags: server_flags::PRESENT,
+        next_hop: NextHop::default(),
+        tunnel_source: Address::UNSPECIFIED,
+    };
+    match way {
+        Way::Unusable(_) | Way::Unknown => {}
+        Way::Local => server.flags |= server_flags::LOCAL,
+        Way::Via(via) => {
+            if mode == Mode::Tunnel {
+                server.tunnel_source = via.source.map_or(Address::UNSPECIFIED, Address::from);
+            }
+            if via.next_hop_mac.is_some() {
+                server.flags |= server_flags::RESOLVED;
+            }
+            server.next_hop = NextHop {
+                tags: via.tags,
+                ifindex: via.ifindex,
+                mtu: via.mtu,
+                macs: Macs::new(via.next_hop_mac.unwrap_or_default(), via.source_mac),
+            };
+        }
+    }
+    server
+}

@@ -1,0 +1,139 @@
+use super::*;
+use crate::netlink::Via;
+use lb_common::abi::Tags;
+
+fn via() -> Via {
+    Via {
+        interface: "eth0".into(),
+        ifindex: 7,
+        tags: Tags::NONE,
+        gateway: None,
+        source: Some([10, 0, 0, 254].into()),
+        mtu: 1500,
+        source_mac: [2, 0, 0, 0, 0, 1],
+        next_hop_mac: Some([2, 0, 0, 0, 0, 2]),
+    }
+}
+
+fn service(mode: Mode, scheduler: Scheduler) -> config::Service {
+    config::Service {
+        name: "web".into(),
+        address: ([192, 0, 2, 1], 80).into(),
+        protocol: Protocol::Tcp,
+        mode,
+        scheduler,
+        hash_port: false,
+        timeouts: Timeouts::DEFAULT,
+        table_size: None,
+        servers: vec![
+            config::Server { name: "a".into(), address: ([10, 0, 0, 1], 8080).into(), weight: 1 },
+            config::Server { name: "b".into(), address: ([10, 0, 0, 2], 8080).into(), weight: 2 },
+        ],
+    }
+}
+
+fn desired(service: config::Service, resolution: Option<&Resolution>) -> Desired {
+    let config = Config {
+        interfaces: vec!["eth0".into()],
+        limits: config::Limits::default(),
+        services: vec![service],
+    };
+    let inputs = Inputs {
+        weight: &|_, server| server.weight,
+        resolution: &|_| resolution,
+        links: BTreeMap::new(),
+    };
+    Desired::new(&config, inputs, &mut schedule::Cache::default())
+}
+
+fn only_server(mode: Mode, resolution: Option<&Resolution>) -> Server {
+    desired(service(mode, Scheduler::Rr), resolution).services[0].servers[0]
+}
+
+#[test]
+fn a_resolved_server_has_all_that_forwarding_needs() {
+    let server = only_server(Mode::Tunnel, Some(&Resolution::Via(via())));
+    assert_eq!(server.address, Address::from_v4([10, 0, 0, 1]));
+    assert_eq!(server.port, 8080u16.to_be());
+    assert_eq!(server.mode, mode::TUNNEL);
+    assert_eq!(server.flags, server_flags::PRESENT | server_flags::RESOLVED);
+    assert_eq!(server.tunnel_source, Address::from_v4([10, 0, 0, 254]));
+    assert_eq!(server.next_hop.ifindex, 7);
+    assert_eq!(server.next_hop.mtu, 1500);
+    let macs = Macs::new([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 1]);
+    assert_eq!(server.next_hop.macs, macs);
+}
+
+#[test]
+fn a_server_without_a_way_stays_in_the_table() {
+    let waiting = Resolution::Via(Via { next_hop_mac: None, ..via() });
+    let unreachable = Resolution::Unreachable("no route".into());
+    for resolution in [None, Some(&waiting), Some(&unreachable)] {
+        let desired = desired(service(Mode::Nat, Scheduler::Wrr), resolution);
+        let service = &desired.services[0];
+        assert_eq!(*service.table, [1, 0, 1]);
+        assert_eq!(service.servers[0].flags, server_flags::PRESENT);
+    }
+}
+
+#[test]
+fn each_mode_refuses_the_ways_it_cannot_use() {
+    let gateway = Resolution::Via(Via { gateway: Some([10, 0, 0, 9].into()), ..via() });
+    let no_source = Resolution::Via(Via { source: None, ..via() });
+    let cases = [
+        (Mode::Nat, &Resolution::Local, ServerState::Unreachable),
+        (Mode::Dr, &Resolution::Local, ServerState::Local),
+        (Mode::Tunnel, &Resolution::Local, ServerState::Local),
+        (Mode::Nat, &gateway, ServerState::Up),
+        (Mode::Dr, &gateway, ServerState::Unreachable),
+        (Mode::Tunnel, &gateway, ServerState::Up),
+        (Mode::Nat, &no_source, ServerState::Up),
+        (Mode::Dr, &no_source, ServerState::Up),
+        (Mode::Tunnel, &no_source, ServerState::Unreachable),
+    ];
+    for (mode, resolution, expected) in cases {
+        assert_eq!(state(1, &way(mode, Some(resolution))), expected, "{mode} {resolution:?}");
+        let flags = match expected {
+            ServerState::Up => server_flags::RESOLVED,
+            ServerState::Local => server_flags::LOCAL,
+            _ => 0,
+        };
+        let server = only_server(mode, Some(resolution));
+        assert_eq!(server.flags, server_flags::PRESENT | flags, "{mode} {resolution:?}");
+    }
+}
+
+#[test]
+fn states_tell_the_first_thing_to_look_at() {
+    let up = via();
+    let waiting = Via { next_hop_mac: None, ..via() };
+    assert_eq!(state(1, &Way::Via(&up)), ServerState::Up);
+    assert_eq!(state(0, &Way::Via(&up)), ServerState::Drained);
+    assert_eq!(state(1, &Way::Via(&waiting)), ServerState::Unresolved);
+    assert_eq!(state(1, &Way::Unknown), ServerState::Unresolved);
+    assert_eq!(state(0, &Way::Unusable(String::new())), ServerState::Unreachable);
+}
+
+#[test]
+fn only_nat_servers_answer_through_the_director() {
+    let (address, port) = (Address::from_v4([10, 0, 0, 2]), 8080u16.to_be());
+    for mode in Mode::ALL {
+        let desired = desired(service(*mode, Scheduler::Rr), None);
+        let marked = desired.sources.contains(&address, port, protocol::TCP);
+        assert_eq!(marked, *mode == Mode::Nat);
+        assert!(!desired.sources.contains(&address, port, protocol::UDP));
+    }
+}
+
+#[test]
+fn schedulers_select_by_cursor_or_hash() {
+    let select = |scheduler, hash_port| {
+        let service = config::Service { hash_port, ..service(Mode::Dr, scheduler) };
+        desired(service, None).services[0].select
+    };
+    assert_eq!(select(Scheduler::Rr, false), Select::Cursor);
+    assert_eq!(select(Scheduler::Wrr, false), Select::Cursor);
+    assert_eq!(select(Scheduler::Sh, false), Select::Source);
+    assert_eq!(select(Scheduler::Mh, false), Select::Source);
+    assert_eq!(select(Scheduler::Mh, true), Select::SourceAndPort);
+}

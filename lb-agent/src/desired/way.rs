@@ -1,0 +1,37 @@
+use crate::netlink::{Resolution, Via};
+use lb_common::api::Mode;
+
+/// The way to a server, judged by the service's mode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way<'a> {
+    /// Not looked up yet.
+    Unknown,
+    /// The server is this director, and its own stack takes the packet as it is.
+    Local,
+    /// Over a link; the next hop's link-layer address may be missing still.
+    Via(&'a Via),
+    /// None: in words, why not.
+    Unusable(String),
+}
+
+/// What a resolution means for a server that is reached in this mode.
+pub fn way(mode: Mode, resolution: Option<&Resolution>) -> Way<'_> {
+    match (resolution, mode) {
+        (None, _) => Way::Unknown,
+        (Some(Resolution::Unreachable(words)), _) => Way::Unusable(words.clone()),
+        (Some(Resolution::Local), Mode::Nat) => Way::Unusable(
+            "the address is this director's own: nat needs a server on another machine".into(),
+        ),
+        (Some(Resolution::Local), Mode::Dr | Mode::Tunnel) => Way::Local,
+        (Some(Resolution::Via(via)), _) => match (mode, via.gateway, via.source) {
+            (Mode::Dr, Some(gateway), _) => Way::Unusable(format!(
+                "it is behind the gateway {gateway}: dr needs a server on the director's own link"
+            )),
+            (Mode::Tunnel, _, None) => Way::Unusable(format!(
+                "{} has no address to send tunnel packets from",
+                via.interface
+            )),
+            _ => Way::Via(via),
+        },
+    }
+}
