@@ -246,8 +246,9 @@ fn udp(fields: &mut Fields<'_>) -> Result<Layer> {
 fn icmp(fields: &mut Fields<'_>, family: Family) -> Result<Layer> {
     let text = fields.word("a kind")?;
     let is_v6 = family == Family::V6;
-    let (kind, code) = match ICMP_KINDS.iter().find(|(name, ..)| *name == text) {
-        Some((_, v4, v6)) => *if is_v6 { v6 } else { v4 },
+    let (kind, code) = match ICMP_KINDS.iter().find(|kind| kind.name == text) {
+        Some(kind) if is_v6 => kind.v6,
+        Some(kind) => kind.v4,
         None => {
             let (kind, code) = text.split_once('/').with_context(|| format!("no kind {text:?}"))?;
             (number(kind)?, number(code)?)
