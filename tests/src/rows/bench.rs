@@ -95,6 +95,7 @@ struct Run<'a> {
     passed: u32,
     /// Room in front of the frames, where the row tells it: it is for the host build alone then.
     headroom: Option<usize>,
+    /// The kernel's counters before the row: services', then servers'.
     stats: Vec<Stats>,
 }
 
@@ -146,6 +147,7 @@ impl<'a> Run<'a> {
             Step::Given(given) => {
                 self.world.flows.clear();
                 self.give(given)?;
+                ensure!(self.world.flows.is_empty(), "flows are given before the first packet");
                 self.kernel.fill(&self.world)?;
                 *self.host.servers_mut() = self.world.servers.clone();
                 *self.host.services_mut() = self.world.services.iter().copied().collect();

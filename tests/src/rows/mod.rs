@@ -14,8 +14,8 @@
 //! a line that begins with `/` continues the one above. In the order of the row:
 //!
 //! - `given SERVER gone | unresolved | local | replaced | drained`: what happened to a server;
-//!   `given FLOW`: a flow that is there already; `given headroom N`: how much room the frames have
-//!   in front, which only the host build can be told.
+//!   before the first packet also `given FLOW`: a flow that is there already; `given headroom N`:
+//!   how much room the frames have in front, which only the host build can be told.
 //! - `later N`: N seconds pass.
 //! - `in PACKET`, then `is REASON`, for what is forwarded with `tx` or `redirect`, and then
 //!   `out PACKET`. What is passed must be untouched.
