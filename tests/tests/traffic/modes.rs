@@ -68,7 +68,7 @@ fn spreads_datagrams(scene: &Scene) -> Result<()> {
 
 fn keeps_payloads(scene: &Scene) -> Result<()> {
     scene.client.download((scene.vip, HTTP), LARGE)?;
-    let body: Vec<u8> = (0..LARGE).map(|index| (index * 31 >> 3) as u8).collect();
+    let body: Vec<u8> = (0..LARGE).map(|index| ((index * 31) >> 3) as u8).collect();
     let reply = scene.client.post((scene.vip, HTTP), "/echo", &body)?;
     ensure!(reply.body == body, "{} bytes came back of {}", reply.body.len(), body.len());
     Ok(())
