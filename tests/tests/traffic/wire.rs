@@ -4,7 +4,7 @@ use super::Scene;
 use anyhow::{Context, Result, ensure};
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use lb_common::api::{Mode, Scheduler};
-use lb_tests::lab::{Capture, Direction, Frame, Lab, SOON, verify_checksums};
+use lb_tests::lab::{Capture, Direction, Frame, Lab, SOON, verify_checksums, wait_until};
 use lb_tests::site::{Family, HTTP, HTTP_ALT};
 use std::net::IpAddr;
 
