@@ -7,6 +7,9 @@ use lb_common::abi::{
 };
 use lb_common::datapath::FlowTable;
 use lb_tests::dataplane::{Action, INGRESS, Kernel, World};
+use pnet::packet::ethernet::EthernetPacket;
+use pnet::packet::ipv4::MutableIpv4Packet;
+use std::net::Ipv4Addr;
 
 const ESTABLISHED: u32 = 1000;
 /// Many times what the map of half-open flows holds.
@@ -90,8 +93,6 @@ struct Packets {
 }
 
 impl Packets {
-    const SOURCE: std::ops::Range<usize> = 26..30;
-
     fn new() -> Self {
         let frame = |syn: bool| {
             let packet = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 9], [2, 0, 0, 0, 0, 1])
@@ -106,16 +107,17 @@ impl Packets {
     }
 
     fn syn(&mut self, client: u32) -> &[u8] {
-        self.syn[Self::SOURCE].copy_from_slice(&address(client));
-        &self.syn
+        from_client(&mut self.syn, client)
     }
 
     fn ack(&mut self, client: u32) -> &[u8] {
-        self.ack[Self::SOURCE].copy_from_slice(&address(client));
-        &self.ack
+        from_client(&mut self.ack, client)
     }
 }
 
-fn address(client: u32) -> [u8; 4] {
-    (u32::from_be_bytes([10, 0, 0, 0]) + client).to_be_bytes()
+fn from_client(frame: &mut [u8], client: u32) -> &[u8] {
+    let ip = &mut frame[EthernetPacket::minimum_packet_size()..];
+    let first = u32::from(Ipv4Addr::new(10, 0, 0, 0));
+    MutableIpv4Packet::new(ip).unwrap().set_source(Ipv4Addr::from(first + client));
+    frame
 }
