@@ -36,8 +36,6 @@ pub struct Extension {
 
 /// Length of [`Ipv6`].
 pub const HEADER: usize = size_of::<Ipv6>();
-/// Smallest link that carries IPv6, in bytes (RFC 8200, section 5).
-pub const MINIMUM_MTU: u32 = 1280;
 
 /// Hop-by-hop options.
 pub const HOP_BY_HOP: u8 = 0;
