@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use etherparse::TransportSlice;
-use lb_tests::lab::{Direction, Frame, HttpServer, Lab, SOON, Tag, UdpEcho, cable, ip, wildcard};
+use lb_tests::lab::{
+    Direction, Frame, HttpServer, Lab, SOON, Tag, UdpEcho, cable, ip, wait_until, wildcard,
+};
 
 use super::{Pair, between, seconds, server_addresses};
 
@@ -151,6 +153,5 @@ fn what_was_configured_can_be_taken_away() -> Result<()> {
     pair.server_link.down()?;
     assert!(client.ping(v4).is_err(), "the link is down");
     pair.server_link.up()?;
-    pair.client.client().ping(v4)?;
-    Ok(())
+    wait_until(SOON, "the link carries again", || client.ping(v4).is_ok())
 }

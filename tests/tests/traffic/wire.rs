@@ -66,9 +66,11 @@ fn first_packet(mode: Mode, family: Family, check: impl Fn(&Scene, &Frame) -> Re
             frame.direction == Direction::In && scene.server_of(frame).is_ok() && is_tcp(frame)
         };
         // Of three servers only the chosen one sees the connection.
-        let seen: Vec<_> =
-            captures.iter().flat_map(Capture::frames).filter(from_director).collect();
-        ensure!(seen.len() >= 3, "only {} frames reached a server", seen.len());
+        let arrived = || -> Vec<Frame> {
+            captures.iter().flat_map(Capture::frames).filter(from_director).collect()
+        };
+        wait_until(SOON, "SYN, ACK and request are captured", || arrived().len() >= 3)?;
+        let seen = arrived();
         for frame in &seen {
             let verdict = verify_checksums(&frame.bytes);
             verdict.map_err(anyhow::Error::msg).with_context(|| format!("{:02x?}", frame.bytes))?;
