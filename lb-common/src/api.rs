@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// Where the agent listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/lb/agent.sock";
 
-/// Largest body of `POST /v1/check`, in bytes.
+/// Largest configuration file, and so the largest body of `POST /v1/check`, in bytes.
 pub const MAX_CHECK: usize = 16 << 20;
 
 /// Largest weight of a server.
