@@ -299,7 +299,7 @@ impl Link {
             .with_context(|| format!("changing {self}"))
     }
 
-    fn attributes(&self) -> Result<Vec<LinkAttribute>> {
+    pub(super) fn attributes(&self) -> Result<Vec<LinkAttribute>> {
         let index = self.index;
         let found: Vec<LinkMessage> = self
             .host

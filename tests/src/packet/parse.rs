@@ -247,8 +247,7 @@ fn icmp(fields: &mut Fields<'_>, family: Family) -> Result<Layer> {
     let (kind, code) = match ICMP_KINDS.iter().find(|(name, ..)| *name == text) {
         Some((_, v4, v6)) => *if is_v6 { v6 } else { v4 },
         None => {
-            let (kind, code) =
-                text.split_once('/').with_context(|| format!("no kind {text:?}"))?;
+            let (kind, code) = text.split_once('/').with_context(|| format!("no kind {text:?}"))?;
             (number(kind)?, number(code)?)
         }
     };

@@ -18,11 +18,8 @@ pub fn show(frame: &[u8], hosts: &Hosts) -> String {
 /// Two frames side by side: both in words, and the lines of bytes that differ.
 pub fn difference(expected: &[u8], actual: &[u8], hosts: &Hosts) -> String {
     const LINE: usize = 16;
-    let mut text = format!(
-        "  expected: {}\n  actual:   {}\n",
-        show(expected, hosts),
-        show(actual, hosts)
-    );
+    let mut text =
+        format!("  expected: {}\n  actual:   {}\n", show(expected, hosts), show(actual, hosts));
     let line = |frame: &[u8], at: usize| {
         let bytes = frame.get(at..).unwrap_or_default();
         let bytes = &bytes[..bytes.len().min(LINE)];
@@ -131,9 +128,9 @@ impl Shower<'_> {
     fn icmp<'b>(&mut self, protocol: u8, bytes: &'b [u8]) -> Option<&'b [u8]> {
         let (header, rest) = bytes.split_first_chunk::<8>()?;
         let kind = (header[0], header[1]);
-        let named = ICMP_KINDS.iter().find(|(_, v4, v6)| {
-            *if protocol == number::ICMP6 { v6 } else { v4 } == kind
-        });
+        let named = ICMP_KINDS
+            .iter()
+            .find(|(_, v4, v6)| *if protocol == number::ICMP6 { v6 } else { v4 } == kind);
         let name = named.map_or_else(|| format!("{}/{}", kind.0, kind.1), |row| row.0.to_owned());
         self.layers.push(format!("icmp {name} mtu {}", u16::from_be_bytes([header[6], header[7]])));
         let quoted = if protocol == number::ICMP6 { self.ip6(rest) } else { self.ip4(rest) };

@@ -254,7 +254,11 @@ impl<'a> Run<'a> {
                 .map(|text| flow::parse(text, self.family, stage, self.now).context(text.clone()))
                 .collect::<Result<_>>()?;
             let parsed = parsed.iter().map(|(table, key, flow)| (*table, key, flow));
-            same("flows, as expected and in the host build", flow::show(parsed, stage, self.now), &host)?;
+            same(
+                "flows, as expected and in the host build",
+                flow::show(parsed, stage, self.now),
+                &host,
+            )?;
         }
         if self.headroom.is_some() {
             return Ok(());
@@ -355,12 +359,7 @@ fn check_sums(reason: Reason, input: &[u8], output: &Output) -> Result<()> {
 }
 
 fn same(what: &str, left: Vec<String>, right: &[String]) -> Result<()> {
-    ensure!(
-        left == right,
-        "{what}:\n  - {}\n  + {}",
-        left.join("\n  - "),
-        right.join("\n  + ")
-    );
+    ensure!(left == right, "{what}:\n  - {}\n  + {}", left.join("\n  - "), right.join("\n  + "));
     Ok(())
 }
 

@@ -44,8 +44,8 @@ struct Interface {
 impl Stage {
     /// Reads the description and makes the namespace.
     pub fn set(lab: &Lab, path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("reading {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         let director = lab.host("director")?;
         for family in ["ipv4", "ipv6"] {
             director.sysctl(&format!("net/{family}/conf/lo/forwarding"), "1")?;
