@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use clap::Parser;
 use lb_agent::{
-    core::{self, Options},
+    core::{self, BadConfig, Options},
     dataplane,
 };
 use lb_common::api;
@@ -54,7 +54,11 @@ fn main() -> ExitCode {
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("lb-agent: {error:#}");
+            match error.downcast_ref::<BadConfig>() {
+                // Each line begins with file, line and column, as compilers print it.
+                Some(problems) => eprintln!("{problems}"),
+                None => eprintln!("lb-agent: {error:#}"),
+            }
             ExitCode::FAILURE
         }
     }
