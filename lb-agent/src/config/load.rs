@@ -17,8 +17,7 @@ pub fn load(path: &Path, interface_exists: &dyn Fn(&str) -> bool) -> Result<Conf
     let whole = |message: String| Problems::only(&file, Place::default(), message);
     let bytes = read(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
     if bytes.len() > MAX_CHECK {
-        let size = MAX_CHECK >> 20;
-        return Err(whole(format!("larger than {size} MiB, which no configuration is")));
+        return Err(vec![Problem::too_large(&file)]);
     }
     parse_bytes(&file, &bytes, interface_exists)
 }
