@@ -1,12 +1,11 @@
 //! More than one agent on a machine.
 
 use crate::load::Load;
-use crate::setting::{client, service, web};
+use crate::setting::{another_agent, client, service, web};
 use anyhow::ensure;
 use lb_common::api::Mode;
 use lb_tests::lab::{Lab, SOON, ip};
-use lb_tests::site::{self, Family, HTTP, Site, director, program};
-use std::process::Command;
+use lb_tests::site::{self, Family, HTTP, Site, director};
 
 #[test]
 fn a_second_agent_in_the_namespace_is_refused() {
@@ -20,20 +19,16 @@ fn a_second_agent_in_the_namespace_is_refused() {
         load.goes_on()?;
         let before = first.status()?;
 
-        let folder = lab.folder().join("second");
         for extra in [None, Some("--detach")] {
-            let mut command = Command::new(program("lb-agent"));
-            command.arg("--config").arg(first.config()).arg("--node").arg("second");
-            command.arg("--pin-root").arg(lab.bpf_folder()?.join("second"));
-            command.arg("--socket").arg(folder.join("sock")).arg("--state-dir").arg(&folder);
+            let (mut command, pins) = another_agent(lab, &first)?;
             command.args(extra);
             let second = site.director.spawn(command)?;
             ensure!(second.wait(SOON)?.code() == Some(1), "{}", second.log());
             let words =
                 format!("another lb-agent runs in this network namespace: process {}", before.pid);
             ensure!(second.log().contains(&words), "{}", second.log());
+            ensure!(!pins.exists(), "it left pins");
         }
-        ensure!(!lab.bpf_folder()?.join("second").exists(), "it left pins");
         load.goes_on()?;
         let after = first.status()?;
         ensure!((after.pid, after.warnings) == (before.pid, before.warnings), "the first was hurt");

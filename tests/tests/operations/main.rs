@@ -3,7 +3,12 @@
 mod load;
 mod setting;
 
+mod bad_config;
 mod drain;
+mod generic;
 mod instances;
+mod interfaces;
+mod next_hops;
+mod numbers;
 mod restarts;
 mod taking_down;
