@@ -111,6 +111,8 @@ reasons! {
     FragmentAmbiguous = Dropped "fragment-ambiguous";
     /// cannot be sent on (size, TTL or no server), and the standards forbid an error about it
     Unanswerable = Dropped "unanswerable";
+    /// to be answered by an ICMP error, but enough of those were sent in this second
+    AnswerLimited = Dropped "answer-limited";
     /// from an address that no client can have (multicast, loopback, unspecified)
     BogusSource = Dropped "bogus-source";
     /// another virtual address already has this client's port at this server

@@ -2,12 +2,17 @@
 #![expect(unsafe_code, reason = "map values are raw pointers shared with other CPUs")]
 
 use crate::{fib, maps};
+use aya_ebpf::Global;
 use aya_ebpf::bindings::{BPF_ANY, xdp_md};
 use aya_ebpf::helpers::bpf_ktime_get_coarse_ns;
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use lb_common::abi::{Address, Flow, FlowKey, Server, Service, ServiceKey, Stats};
-use lb_common::datapath::{Env, FlowTable, Route, RouteQuery};
+use lb_common::datapath::{self, Env, FlowTable, Route, RouteQuery};
 use lb_common::reason::Reason;
+
+/// Read-only data, which the loader may set.
+#[unsafe(no_mangle)]
+static ANSWERS_PER_SECOND: Global<u32> = Global::new(datapath::ANSWERS_PER_SECOND);
 
 /// The kernel this program runs in.
 pub(crate) struct Kernel {
@@ -105,6 +110,11 @@ impl Env for Kernel {
     #[inline(always)]
     fn route(&self, query: &RouteQuery<'_>) -> Route {
         fib::route(self.ctx, query)
+    }
+
+    #[inline(always)]
+    fn answers_per_second(&self) -> u32 {
+        ANSWERS_PER_SECOND.load()
     }
 
     #[inline(always)]

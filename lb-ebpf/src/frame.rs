@@ -53,7 +53,7 @@ impl XdpFrame {
 
 impl Frame for XdpFrame {
     #[inline(always)]
-    fn len(&self) -> usize {
+    fn length(&self) -> usize {
         let mut len = self.data_end();
         // SAFETY: arithmetic. As an instruction it keeps to whole registers, which is the only way
         // that the verifier lets pointers be subtracted.
@@ -95,7 +95,7 @@ impl Frame for XdpFrame {
 
     #[inline(always)]
     fn truncate(&mut self, len: usize) -> Result<(), Reason> {
-        let surplus = self.len() as isize - len as isize;
+        let surplus = self.length() as isize - len as isize;
         // SAFETY: as in `grow_head`.
         match unsafe { bpf_xdp_adjust_tail(self.ctx, -surplus as i32) } {
             0 => Ok(()),

@@ -21,8 +21,9 @@ const BATCH: u64 = 1_000;
 const MUTATED: usize = 25;
 /// Seconds by which the two clocks may differ.
 const CLOCKS: u32 = 2;
-/// Reasons that need a change at the very moment, or a frame without room in front.
-const UNREACHED: [Reason; 1] = [Reason::NoHeadroom];
+/// Reasons that need a bound on answers, which this world does not set, or a frame without room in
+/// front.
+const UNREACHED: [Reason; 2] = [Reason::AnswerLimited, Reason::NoHeadroom];
 
 #[test]
 fn a_million_packets() {

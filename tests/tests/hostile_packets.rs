@@ -1,12 +1,13 @@
 //! Packets that are wrong in all ways, through the loaded program: each is left alone, thrown away
 //! or sent on exactly as an oracle of its own finds right, and each has one reason.
 //!
-//! `LB_HOSTILE_PACKETS` and `LB_HOSTILE_SEED` make the long run longer or repeat a part of it.
+//! `LB_HOSTILE_PACKETS` (at least an epoch) makes the long run longer, `LB_HOSTILE_SEED` repeats an
+//! epoch of it.
 
 use lb_common::abi::protocol;
 use lb_common::reason::{Outcome, Reason};
 use lb_tests::dataplane::{Host, Kernel, Output, ReasonCounts, World, in_namespace};
-use lb_tests::generate::{Generator, Oracle, Random, Scene, Seen, View, hex, setting};
+use lb_tests::generate::{Generator, Oracle, Random, Scene, Seen, View, hex, setting, word};
 
 /// Mutated packets with one set of flows.
 const EPOCH: u64 = 20_000;
@@ -116,6 +117,34 @@ fn truncated_at_every_length() {
                 let place = format!("packet {number}, cut to {length}");
                 let output = judge.frame(&good[..length], &place);
                 generator.note(&output);
+            }
+        }
+        judge.account();
+    });
+}
+
+/// Good packets of which one field is wrong: every pair of bytes among the headers, so also each
+/// length, offset and next header, with the values at which arithmetic goes wrong.
+#[test]
+fn every_field_wrong() {
+    in_namespace(|namespace| {
+        let scene = Scene::new(&namespace).unwrap();
+        let mut judge = Judge::new(&scene.world);
+        let mut generator = Generator::new(&scene, 10, 0);
+        for number in 0..150 {
+            let good = generator.good();
+            let length = u16::try_from(good.len()).unwrap();
+            let place = format!("packet {number}");
+            let output = judge.frame(&good, &place);
+            generator.note(&output);
+            for at in 12..good.len().min(110) - 1 {
+                let right = word(&good, at).unwrap();
+                let near = [right.wrapping_sub(1), right.wrapping_add(1), length, length - 14];
+                for wrong in [0, 1, 0x7fff, 0x8000, 0xff00, 0xffff].into_iter().chain(near) {
+                    let mut frame = good.clone();
+                    frame[at..at + 2].copy_from_slice(&wrong.to_be_bytes());
+                    judge.frame(&frame, &format!("{place}, {wrong:#06x} at {at}"));
+                }
             }
         }
         judge.account();

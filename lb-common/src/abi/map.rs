@@ -22,7 +22,7 @@ pub const REASONS: &str = "REASONS";
 pub const SERVICE_STATS: &str = "SERVICE_STATS";
 /// Per-CPU array: server index to [`super::Stats`].
 pub const SERVER_STATS: &str = "SERVER_STATS";
-/// Per-CPU array of one [`crate::datapath::Scratch`].
+/// Per-CPU array of one [`crate::datapath::Scratch`]; not pinned.
 pub const SCRATCH: &str = "SCRATCH";
 /// Ring buffer of [`super::Neighbor`].
 pub const UNRESOLVED: &str = "UNRESOLVED";

@@ -1,15 +1,42 @@
 //! ICMP errors of our own, in the virtual address's name, back to where the packet came from.
 
+use super::env::Env;
 use super::family::Family;
 use super::packet::Packet;
 use super::parse::LinkHeader;
-use super::{Frame, Verdict, link};
+use super::{Frame, Scratch, Verdict, link};
 use crate::abi::Macs;
 use crate::reason::Reason;
 use crate::wire::checksum::Sum;
 use crate::wire::ethernet::Ethernet;
 use crate::wire::icmp::{self, Icmp};
 use crate::wire::raw;
+
+/// ICMP errors that a CPU may send in a second: Linux's own bound (`icmp_msgs_per_sec`).
+pub const ANSWERS_PER_SECOND: u32 = 1000;
+
+/// How many ICMP errors were sent in a second.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(8))]
+pub(super) struct Answers {
+    second: u32,
+    sent: u32,
+}
+
+impl Answers {
+    pub(super) const NONE: Self = Self { second: 0, sent: 0 };
+
+    /// Counts one more, if that is within `most` in this second.
+    #[inline(always)]
+    fn take(&mut self, now: u32, most: u32) -> bool {
+        if self.second != now {
+            *self = Self { second: now, sent: 0 };
+        }
+        let granted = self.sent < most;
+        self.sent += granted as u32;
+        granted
+    }
+}
 
 /// How much is quoted of the packet in question, in words of 4 bytes: the most that it has. The
 /// largest, with both headers, is within the 576 bytes that RFC 1812 (section 4.3.2.3) asks for;
@@ -20,16 +47,21 @@ const LEAST_QUOTE: usize = 7;
 
 /// Turns the frame into an ICMP error to its sender. No error is sent about a later fragment
 /// (RFC 1122, section 3.2.2), nor about a first one without the 8 bytes of data that the shortest
-/// fragment has.
+/// fragment has. Nor are errors sent without bounds (RFC 4443, section 2.4 f).
 #[inline(never)]
-pub(super) fn send<V: Family, F: Frame>(
+pub(super) fn send<V: Family, F: Frame, E: Env>(
     frame: &mut F,
+    env: &E,
     link: &LinkHeader,
-    packet: &Packet,
+    scratch: &mut Scratch,
     verdict: &Verdict,
 ) -> Reason {
+    let Scratch { packet, answers, .. } = scratch;
     if packet.fragment.is_later() || packet.length < LEAST_QUOTE * 4 {
         return Reason::Unanswerable;
+    }
+    if !answers.take(env.now(), env.answers_per_second()) {
+        return Reason::AnswerLimited;
     }
     match write::<V, F>(frame, link, packet, verdict) {
         Err(reason) => reason,

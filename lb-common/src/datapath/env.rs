@@ -37,6 +37,9 @@ pub trait Env {
     /// Asks the routing table for the way of a packet that this machine sends.
     fn route(&self, query: &RouteQuery<'_>) -> Route;
 
+    /// How many ICMP errors may be sent in a second: [`super::ANSWERS_PER_SECOND`], but for tests.
+    fn answers_per_second(&self) -> u32;
+
     /// Counts a packet from a client to a server, by [`Service::id`] and server index.
     fn count_in(&self, service: u32, server: u32, bytes: u64, new: bool);
 

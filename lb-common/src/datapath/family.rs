@@ -80,7 +80,7 @@ impl Family for V4 {
         packet: &mut Packet,
     ) -> Result<(), Reason> {
         let l3 = packet.l3;
-        let frame_len = frame.len();
+        let frame_len = frame.length();
         let header: &Ipv4 = frame.at(l3)?;
         let header_len = ((header.version_length & 0xf) as usize) << 2;
         let length = header.total_length.get() as usize;
@@ -198,7 +198,7 @@ impl Family for V6 {
         packet: &mut Packet,
     ) -> Result<(), Reason> {
         let l3 = packet.l3;
-        let frame_len = frame.len();
+        let frame_len = frame.length();
         let header: &Ipv6 = frame.at(l3)?;
         let word = header.version_class_flow.get();
         let length = Self::HEADER + header.payload_length.get() as usize;

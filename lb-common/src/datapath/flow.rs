@@ -28,6 +28,8 @@ pub(super) enum Entry {
     Kept,
     /// The flow's first packet in this second has come, or one that ends it.
     Refreshed,
+    /// The first packet of a connection has come again.
+    Repeated,
     /// A flow begins.
     New,
     /// The second packet of a flow has come.
@@ -101,29 +103,32 @@ pub(super) fn keep<E: Env>(
     let is_nat = server.mode == mode::NAT;
     let (table, state) = match choice.entry {
         Entry::Kept | Entry::None => return Ok(()),
-        Entry::Refreshed if !is_nat => return Ok(()),
+        Entry::Refreshed | Entry::Repeated if !is_nat => return Ok(()),
+        Entry::Repeated => (FlowTable::HalfOpen, state::SYN),
         Entry::New => (FlowTable::HalfOpen, first_state(packet.tcp_flags)),
         Entry::Refreshed | Entry::Confirmed => {
             (FlowTable::Established, next_state(state::ESTABLISHED, packet.tcp_flags))
         }
     };
+    let is_known = matches!(choice.entry, Entry::Refreshed | Entry::Repeated);
     if is_nat {
         *reply_key = packet.key.reply_from(server);
-        if choice.entry == Entry::New {
-            if is_taken(env, reply_key, &packet.key, now) {
-                return Err(Reason::NatPortTaken);
-            }
-            // What is left of an earlier flow would be found before this one.
-            env.remove(FlowTable::Established, reply_key);
-        }
         // The two halves live and die together, unless the table had to forget one.
         let follow = |reply: &mut Flow| {
             reply.seen = now;
             reply.state = next_state(reply.state, packet.tcp_flags);
             reply.timeout = timeout(&service.timeouts, packet.key.protocol, reply.state);
         };
-        if choice.entry == Entry::Refreshed && env.flow(table, reply_key, follow).is_some() {
+        if is_known && env.flow(table, reply_key, follow).is_some() {
             return Ok(());
+        }
+        if choice.entry != Entry::Confirmed && is_taken(env, reply_key, &packet.key, now) {
+            // A flow that has ended does not take the port back.
+            return if is_known { Ok(()) } else { Err(Reason::NatPortTaken) };
+        }
+        // What is left of an earlier flow would be found before this one.
+        if choice.entry == Entry::New {
+            env.remove(FlowTable::Established, reply_key);
         }
     }
     *flow = Flow {
@@ -140,7 +145,7 @@ pub(super) fn keep<E: Env>(
     if is_nat {
         env.insert(table, reply_key, flow);
     }
-    if choice.entry != Entry::Refreshed {
+    if !is_known {
         flow.direction = direction::REQUEST;
         env.insert(table, &packet.key, flow);
     }
@@ -226,7 +231,8 @@ fn known<E: Env>(env: &E, packet: &Packet, service: &Service, now: u32) -> Optio
         return None;
     }
     let look = |flow: &mut Flow| {
-        let usable = flow.direction == direction::REQUEST && !flow.expired(now);
+        let reopened = is_syn && flow.state >= state::FIN;
+        let usable = flow.direction == direction::REQUEST && !flow.expired(now) && !reopened;
         if usable && is_syn {
             flow.seen = now;
         }
@@ -236,7 +242,7 @@ fn known<E: Env>(env: &E, packet: &Packet, service: &Service, now: u32) -> Optio
     if !usable || !target.is_current(env) {
         return None;
     }
-    let entry = if is_syn { Entry::Kept } else { Entry::Confirmed };
+    let entry = if is_syn { Entry::Repeated } else { Entry::Confirmed };
     Some(Choice { server: target.server, entry })
 }
 

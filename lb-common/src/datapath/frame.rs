@@ -4,7 +4,7 @@ use crate::wire::Wire;
 /// A received frame, from its link-layer header on: the only way to its bytes.
 pub trait Frame {
     /// Its length in bytes.
-    fn len(&self) -> usize;
+    fn length(&self) -> usize;
 
     /// The header at an offset; [`Reason::Truncated`] unless all of it lies within the frame.
     fn at<T: Wire>(&mut self, offset: usize) -> Result<&mut T, Reason>;

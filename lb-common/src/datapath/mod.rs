@@ -24,6 +24,7 @@ mod scratch;
 mod select;
 mod verdict;
 
+pub use answer::ANSWERS_PER_SECOND;
 pub use env::{Env, FlowTable, Route, RouteQuery};
 pub use frame::Frame;
 pub use scratch::Scratch;
@@ -76,7 +77,7 @@ fn ip<V: Family, F: Frame, E: Env>(
         fragment::process::<V, F, E>(frame, env, packet)
     };
     if verdict.wants_answer() {
-        answer::send::<V, F>(frame, link, &scratch.packet, &verdict).into()
+        answer::send::<V, F, E>(frame, env, link, scratch, &verdict).into()
     } else {
         verdict
     }

@@ -1,7 +1,8 @@
+use super::answer::Answers;
 use super::packet::Packet;
 use crate::abi::{Address, Flow, FlowKey, direction, state};
 
-/// Working memory for one frame: what is too large for the kernel's stack of 512 bytes. What lies
+/// Working memory of a CPU: what is too large for the kernel's stack of 512 bytes. What lies
 /// here is a plain number to the verifier, so that it does not walk through the program once for
 /// every way by which an offset can come about.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub struct Scratch {
     pub(super) flow: Flow,
     /// The key of a NAT server's packets.
     pub(super) reply_key: FlowKey,
+    /// Kept from frame to frame: the ICMP errors sent in this second.
+    pub(super) answers: Answers,
 }
 
 impl Scratch {
@@ -36,6 +39,7 @@ impl Scratch {
                 direction: direction::REQUEST,
             },
             reply_key: KEY,
+            answers: Answers::NONE,
         }
     }
 }

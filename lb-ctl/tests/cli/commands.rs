@@ -3,6 +3,7 @@
 use crate::fake::{Agent, Run};
 use crate::samples::{services, web};
 use lb_common::api::*;
+use lb_common::reason::Reason;
 use serde_json::{Value, json};
 
 #[test]
@@ -151,22 +152,31 @@ fn drops_in_words_the_worst_first() {
             ("server-gone", 0),
         ]),
     );
-    let lost = "\
-OUTCOME   PACKETS  REASON       IN WORDS
-dropped         2  no-headroom  no room in front of the packet for a longer header
-dropped         1  no-route     no route to the client
-answered        3  no-server    the service has no server that takes new flows
-";
-    assert_shows(&agent, &["drops"], "GET /v1/reasons", lost);
-    let all = "\
-OUTCOME    PACKETS  REASON       IN WORDS
-dropped          2  no-headroom  no room in front of the packet for a longer header
-dropped          1  no-route     no route to the client
-answered         3  no-server    the service has no server that takes new flows
-passed           4  not-ip       not IPv4 or IPv6 (ARP, for example)
-forwarded        9  to-server    from a client to a server
-";
-    assert_shows(&agent, &["drops", "--all"], "GET /v1/reasons", all);
+    let words = |name: &str| reason(name).words();
+    let lost = format!(
+        "OUTCOME   PACKETS  REASON       IN WORDS\n\
+         dropped         2  no-headroom  {}\n\
+         dropped         1  no-route     {}\n\
+         answered        3  no-server    {}\n",
+        words("no-headroom"),
+        words("no-route"),
+        words("no-server"),
+    );
+    assert_shows(&agent, &["drops"], "GET /v1/reasons", &lost);
+    let all = format!(
+        "OUTCOME    PACKETS  REASON       IN WORDS\n\
+         dropped          2  no-headroom  {}\n\
+         dropped          1  no-route     {}\n\
+         answered         3  no-server    {}\n\
+         passed           4  not-ip       {}\n\
+         forwarded        9  to-server    {}\n",
+        words("no-headroom"),
+        words("no-route"),
+        words("no-server"),
+        words("not-ip"),
+        words("to-server"),
+    );
+    assert_shows(&agent, &["drops", "--all"], "GET /v1/reasons", &all);
 
     let agent = Agent::new(200, &reasons(&[("to-server", 9), ("no-route", 0)]));
     let none = "no packet was dropped since the data plane was loaded\n";
@@ -214,11 +224,10 @@ fn assert_shows(agent: &Agent, arguments: &[&str], request: &str, expected: &str
 
 /// These reasons with these counts, as the agent would list them.
 fn reasons(counts: &[(&str, u64)]) -> String {
-    use lb_common::reason::Reason;
     let list: Vec<_> = counts
         .iter()
         .map(|(name, packets)| {
-            let reason = Reason::ALL.iter().find(|reason| reason.name() == *name).unwrap();
+            let reason = reason(name);
             ReasonCount {
                 reason: reason.name().to_owned(),
                 outcome: reason.outcome().word().to_owned(),
@@ -228,4 +237,8 @@ fn reasons(counts: &[(&str, u64)]) -> String {
         })
         .collect();
     serde_json::to_string(&list).unwrap()
+}
+
+fn reason(name: &str) -> Reason {
+    *Reason::ALL.iter().find(|reason| reason.name() == name).unwrap()
 }

@@ -13,6 +13,7 @@ pub struct Host {
     pub headroom: usize,
     /// Packets counted for each reason.
     pub reasons: ReasonCounts,
+    scratch: Scratch,
     surroundings: Surroundings,
 }
 
@@ -26,6 +27,7 @@ impl Host {
         Self {
             headroom: Self::HEADROOM,
             reasons: ReasonCounts([0; Reason::COUNT]),
+            scratch: Scratch::new(),
             surroundings: Surroundings {
                 services: world.services.iter().copied().collect(),
                 flows: RefCell::new(flows.collect()),
@@ -41,7 +43,7 @@ impl Host {
     /// Treats one frame.
     pub fn run(&mut self, frame: &[u8]) -> Output {
         let mut buffer = Buffer::new(frame, self.headroom);
-        let verdict = process(&mut buffer, &self.surroundings, &mut Scratch::new());
+        let verdict = process(&mut buffer, &self.surroundings, &mut self.scratch);
         self.reasons.0[verdict.reason as usize] += 1;
         Output { action: action_of(&verdict), frame: buffer.into_frame() }
     }
@@ -119,7 +121,7 @@ impl Buffer {
 }
 
 impl Frame for Buffer {
-    fn len(&self) -> usize {
+    fn length(&self) -> usize {
         self.bytes.len() - self.start
     }
 
@@ -135,7 +137,7 @@ impl Frame for Buffer {
     }
 
     fn truncate(&mut self, len: usize) -> Result<(), Reason> {
-        assert!(len <= self.len(), "a frame is cut, never stretched");
+        assert!(len <= self.length(), "a frame is cut, never stretched");
         self.bytes.truncate(self.start + len);
         Ok(())
     }
@@ -202,6 +204,10 @@ impl Env for Surroundings {
             Some(route) => *route,
             None => Route::None,
         }
+    }
+
+    fn answers_per_second(&self) -> u32 {
+        self.world.answers_per_second
     }
 
     fn count_in(&self, service: u32, server: u32, bytes: u64, new: bool) {

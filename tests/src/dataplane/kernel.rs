@@ -20,7 +20,9 @@ impl Kernel {
 
     /// Loads the program and fills its maps.
     pub fn load(object: &[u8], world: &World) -> Result<Self> {
-        let mut ebpf = EbpfLoader::new().load(object).context("load the object")?;
+        let mut loader = EbpfLoader::new();
+        loader.override_global("ANSWERS_PER_SECOND", &world.answers_per_second, true);
+        let mut ebpf = loader.load(object).context("load the object")?;
         program(&mut ebpf)?.load().context("the verifier's word on the program")?;
         let mut kernel = Self { ebpf, buffer: vec![0; Self::BUFFER] };
         kernel.fill(world)?;

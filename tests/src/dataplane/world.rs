@@ -24,6 +24,8 @@ pub struct World {
     pub links: BTreeMap<u32, Link>,
     /// Flows that are there already.
     pub flows: Vec<(FlowTable, FlowKey, Flow)>,
+    /// ICMP errors that a CPU may send in a second.
+    pub answers_per_second: u32,
     /// What the host build's routing table answers; the kernel has one of its own.
     pub routes: BTreeMap<IpAddr, Route>,
 }
@@ -38,6 +40,7 @@ impl World {
             sources: Sources::EMPTY,
             links: BTreeMap::new(),
             flows: Vec::new(),
+            answers_per_second: u32::MAX,
             routes: BTreeMap::new(),
         }
     }

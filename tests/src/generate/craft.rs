@@ -137,7 +137,7 @@ impl Craft {
             Payload::Tcp([source, destination], flags, options, data) => {
                 let mut message = [source.to_be_bytes(), destination.to_be_bytes()].concat();
                 message.extend([0, 0, 0x10, 1, 0, 0, 0x20, 2]);
-                message.extend([((20 + options.len()) / 4 << 4) as u8, *flags, 0xff, 0xff]);
+                message.extend([(((20 + options.len()) / 4) << 4) as u8, *flags, 0xff, 0xff]);
                 message.extend([0; 4]);
                 message.extend(options);
                 message.extend(data);

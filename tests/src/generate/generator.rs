@@ -141,7 +141,7 @@ impl<'a> Generator<'a> {
     fn other(&mut self) -> Craft {
         let target = *self.random.pick(&self.scene.targets);
         let client = self.client(target.address.is_ipv4());
-        let ports = [*self.random.pick(&CLIENT_PORTS), self.random.next() as u16];
+        let ports = [*self.random.pick(&CLIENT_PORTS), self.random.number() as u16];
         let payload = match self.random.below(5) {
             0 => Payload::Other(47, self.random.bytes(20)),
             1 if target.address.is_ipv4() => Payload::Icmp(8, 0, [0; 4], vec![0; 32]),
@@ -199,8 +199,8 @@ impl<'a> Generator<'a> {
         craft.traffic_class = if random.chance(20) { random.byte() } else { 0 };
         craft.padding = if random.chance(10) { random.below(20) } else { 0 };
         if craft.tags.is_empty() && random.chance(20) {
-            let outer = [*random.pick(&[0x8100, 0x88a8]), random.next() as u16];
-            let inner = [0x8100, random.next() as u16];
+            let outer = [*random.pick(&[0x8100, 0x88a8]), random.number() as u16];
+            let inner = [0x8100, random.number() as u16];
             craft.tags = if random.chance(50) { vec![outer] } else { vec![outer, inner] };
         }
         if random.chance(8) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 use std::thread;
 
 use anyhow::{Context, Result};
-use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+use lb_agent::host::{BPFFS, mount_bpffs};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
@@ -15,7 +15,6 @@ use signal_hook::low_level::emulate_default_handler;
 use super::program::Process;
 
 const PREFIX: &str = "lb-lab-";
-const BPF: &str = "/sys/fs/bpf";
 /// Inside a lab's folder: locked while the lab lives, so that a later one can tell what a killed
 /// process has left.
 const LOCK: &str = "alive";
@@ -74,9 +73,8 @@ impl Remains {
     }
 
     pub(super) fn bpf_folder(&self) -> Result<PathBuf> {
-        let mounted = statfs(BPF).is_ok_and(|found| found.filesystem_type() == BPF_FS_MAGIC);
-        anyhow::ensure!(mounted, "no BPF file system at {BPF} (mount -t bpf bpf {BPF})");
-        let folder = Path::new(BPF).join(&self.id);
+        mount_bpffs(Path::new(BPFFS))?;
+        let folder = Path::new(BPFFS).join(&self.id);
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
         Ok(folder)
     }
@@ -122,7 +120,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn remove_folders(id: &str) {
     // Either may be missing.
-    let _ = fs::remove_dir_all(Path::new(BPF).join(id));
+    let _ = fs::remove_dir_all(Path::new(BPFFS).join(id));
     let _ = fs::remove_dir_all(std::env::temp_dir().join(id));
 }
 

@@ -107,9 +107,6 @@ impl Lab {
     }
 
     /// A folder of this lab's own in the BPF file system, for pins.
-    ///
-    /// # Errors
-    /// When no BPF file system is mounted at /sys/fs/bpf.
     pub fn bpf_folder(&self) -> Result<PathBuf> {
         self.remains.bpf_folder()
     }

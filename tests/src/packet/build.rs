@@ -30,8 +30,9 @@ fn build(layers: &[Layer], ends: Option<(IpAddr, IpAddr)>) -> Vec<u8> {
             let ethertype = ethertype.unwrap_or_else(|| ethertype_of(rest.first()));
             [&destination[..], source, &ethertype.to_be_bytes()].concat()
         }
-        Layer::Tag { tci, .. } => {
-            [tci.to_be_bytes(), ethertype_of(rest.first()).to_be_bytes()].concat()
+        Layer::Tag { tci, ethertype, .. } => {
+            let ethertype = ethertype.unwrap_or_else(|| ethertype_of(rest.first()));
+            [tci.to_be_bytes(), ethertype.to_be_bytes()].concat()
         }
         Layer::Ip4(ip) => ip4(ip, protocol_of(rest.first()), payload.len()),
         Layer::Ip6(ip) => ip6(ip, protocol_of(rest.first()), payload.len()),
@@ -175,3 +176,7 @@ impl Checksum {
 fn put(header: &mut [u8], at: usize, value: u16) {
     header[at..at + 2].copy_from_slice(&value.to_be_bytes());
 }
+
+#[cfg(test)]
+#[path = "build_tests.rs"]
+mod tests;

@@ -15,7 +15,7 @@ pub struct Packet {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Layer {
     Ethernet { source: Mac, destination: Mac, ethertype: Option<u16> },
-    Tag { tpid: u16, tci: u16 },
+    Tag { tpid: u16, tci: u16, ethertype: Option<u16> },
     Ip4(Ip4),
     Ip6(Ip6),
     Extension(Extension),
@@ -102,16 +102,23 @@ pub(super) struct Icmp {
 /// Flags and their letters, from bit 0 on.
 pub(super) const TCP_FLAGS: &str = "FSRPAUEC";
 
-/// Names of ICMP messages: type and code in ICMP and in ICMPv6.
-pub(super) const ICMP_KINDS: &[(&str, (u8, u8), (u8, u8))] = &[
-    ("port-unreachable", (3, 3), (1, 4)),
-    ("host-unreachable", (3, 1), (1, 3)),
-    ("too-big", (3, 4), (2, 0)),
-    ("time-exceeded", (11, 0), (3, 0)),
-    ("parameter-problem", (12, 0), (4, 0)),
-    ("echo-request", (8, 0), (128, 0)),
-    ("echo-reply", (0, 0), (129, 0)),
-    ("redirect", (5, 1), (137, 0)),
+/// An ICMP message by its name: type and code in both families.
+pub(super) struct IcmpKind {
+    pub(super) name: &'static str,
+    pub(super) v4: (u8, u8),
+    pub(super) v6: (u8, u8),
+}
+
+/// The messages that have names.
+pub(super) const ICMP_KINDS: &[IcmpKind] = &[
+    IcmpKind { name: "port-unreachable", v4: (3, 3), v6: (1, 4) },
+    IcmpKind { name: "host-unreachable", v4: (3, 1), v6: (1, 3) },
+    IcmpKind { name: "too-big", v4: (3, 4), v6: (2, 0) },
+    IcmpKind { name: "time-exceeded", v4: (11, 0), v6: (3, 0) },
+    IcmpKind { name: "parameter-problem", v4: (12, 0), v6: (4, 0) },
+    IcmpKind { name: "echo-request", v4: (8, 0), v6: (128, 0) },
+    IcmpKind { name: "echo-reply", v4: (0, 0), v6: (129, 0) },
+    IcmpKind { name: "redirect", v4: (5, 1), v6: (137, 0) },
 ];
 
 /// Numbers of the layers in the headers in front of them.

@@ -11,7 +11,7 @@
 //! | Layer | Fields, all but the first two ends optional |
 //! | --- | --- |
 //! | `eth A > B` | `type N` |
-//! | `vlan ID`, `svlan ID` | `prio N` |
+//! | `vlan ID`, `svlan ID` | `prio N` `type N` |
 //! | `ip4 A > B` | `ttl N` (64) `tos N` `id N` (0) `nodf` `mf` `off N` (units of 8 bytes) `proto N` `len N` `ihl N` `version N` `opts HEX` `sum S` |
 //! | `ip6 A > B` | `ttl N` (64) `tos N` `label N` `next N` `len N` `version N` |
 //! | `ip A > B` | either of both: the fields that both have |

@@ -74,13 +74,15 @@ fn ethernet(fields: &mut Fields<'_>, hosts: &Hosts) -> Result<Layer> {
 
 fn tag(fields: &mut Fields<'_>, tpid: u16) -> Result<Layer> {
     let mut tci: u16 = fields.number("the VLAN's id")?;
+    let mut ethertype = None;
     while let Some(field) = fields.next() {
         match field {
             "prio" => tci |= fields.number::<u16>("a priority")? << 13,
+            "type" => ethertype = Some(fields.number("an EtherType")?),
             other => bail!("no field {other:?}"),
         }
     }
-    Ok(Layer::Tag { tpid, tci })
+    Ok(Layer::Tag { tpid, tci, ethertype })
 }
 
 fn ip4(fields: &mut Fields<'_>, hosts: &Hosts) -> Result<Layer> {
@@ -244,8 +246,9 @@ fn udp(fields: &mut Fields<'_>) -> Result<Layer> {
 fn icmp(fields: &mut Fields<'_>, family: Family) -> Result<Layer> {
     let text = fields.word("a kind")?;
     let is_v6 = family == Family::V6;
-    let (kind, code) = match ICMP_KINDS.iter().find(|(name, ..)| *name == text) {
-        Some((_, v4, v6)) => *if is_v6 { v6 } else { v4 },
+    let (kind, code) = match ICMP_KINDS.iter().find(|kind| kind.name == text) {
+        Some(kind) if is_v6 => kind.v6,
+        Some(kind) => kind.v4,
         None => {
             let (kind, code) = text.split_once('/').with_context(|| format!("no kind {text:?}"))?;
             (number(kind)?, number(code)?)

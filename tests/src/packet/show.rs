@@ -128,12 +128,13 @@ impl Shower<'_> {
     fn icmp<'b>(&mut self, protocol: u8, bytes: &'b [u8]) -> Option<&'b [u8]> {
         let (header, rest) = bytes.split_first_chunk::<8>()?;
         let kind = (header[0], header[1]);
-        let named = ICMP_KINDS
-            .iter()
-            .find(|(_, v4, v6)| *if protocol == number::ICMP6 { v6 } else { v4 } == kind);
-        let name = named.map_or_else(|| format!("{}/{}", kind.0, kind.1), |row| row.0.to_owned());
+        let is_v6 = protocol == number::ICMP6;
+        let named =
+            ICMP_KINDS.iter().find(|named| (if is_v6 { named.v6 } else { named.v4 }) == kind);
+        let name =
+            named.map_or_else(|| format!("{}/{}", kind.0, kind.1), |named| named.name.to_owned());
         self.layers.push(format!("icmp {name} mtu {}", u16::from_be_bytes([header[6], header[7]])));
-        let quoted = if protocol == number::ICMP6 { self.ip6(rest) } else { self.ip4(rest) };
+        let quoted = if is_v6 { self.ip6(rest) } else { self.ip4(rest) };
         Some(quoted.unwrap_or(rest))
     }
 }

@@ -1,9 +1,9 @@
 //! Runs rows through both builds.
 
-use super::row::{Row, Step};
+use super::flow;
+use super::row::{HEADROOM, Row, Step};
 use super::services::end_key;
 use super::stage::Stage;
-use super::{flow, load};
 use crate::dataplane::{Action, Host, Kernel, Output, World, monotonic_seconds};
 use crate::lab::{Lab, verify_checksums};
 use crate::packet::{Family, Fields, Packet, difference};
@@ -12,7 +12,7 @@ use lb_common::abi::{Stats, map, server_flags};
 use lb_common::datapath::FlowTable;
 use lb_common::reason::{Outcome, Reason};
 use std::fmt::{self, Display};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A row that did not go as it says.
 #[derive(Debug)]
@@ -33,30 +33,26 @@ impl Display for Failure {
 pub struct Bench {
     stage: Stage,
     kernel: Kernel,
-    folder: PathBuf,
 }
 
 /// How often a row is begun anew when the clock's second changes while it runs.
 const ATTEMPTS: usize = 20;
 
 impl Bench {
-    /// Loads the program and sets the stage that `folder` describes in `world.txt`.
-    pub fn new(object: &Path, folder: &Path) -> Result<Self> {
+    /// Loads the program that was built last, and sets the stage.
+    pub fn new() -> Result<Self> {
+        const OBJECT: &str = env!("LB_EBPF_OBJECT");
         let lab = Lab::new("rows")?;
-        let stage = Stage::set(&lab, &folder.join("world.txt"))?;
-        let object =
-            std::fs::read(object).with_context(|| format!("reading {}", object.display()))?;
+        let stage = Stage::set(&lab, &Path::new(super::FOLDER).join("world.txt"))?;
+        let object = std::fs::read(OBJECT).with_context(|| format!("reading {OBJECT}"))?;
         let kernel = Kernel::load(&object, &stage.world)?;
-        Ok(Self { stage, kernel, folder: folder.to_owned() })
+        Ok(Self { stage, kernel })
     }
 
-    /// Runs all rows of a file of the folder.
-    pub fn run_file(&mut self, name: &str) -> Result<Vec<Failure>> {
-        let rows = load(&self.folder.join(name))?;
-        ensure!(!rows.is_empty(), "{name} has no rows");
-        let Self { stage, kernel, .. } = self;
-        let director = stage.director.clone();
-        Ok(director.run(|| run_all(stage, kernel, &rows)))
+    /// Runs rows; those that did not go as they say.
+    pub fn run(&mut self, rows: &[Row]) -> Vec<Failure> {
+        let Self { stage, kernel } = self;
+        stage.director.run(|| run_all(stage, kernel, rows))
     }
 }
 
@@ -99,6 +95,7 @@ struct Run<'a> {
     passed: u32,
     /// Room in front of the frames, where the row tells it: it is for the host build alone then.
     headroom: Option<usize>,
+    /// The kernel's counters before the row: services', then servers'.
     stats: Vec<Stats>,
 }
 
@@ -150,6 +147,7 @@ impl<'a> Run<'a> {
             Step::Given(given) => {
                 self.world.flows.clear();
                 self.give(given)?;
+                ensure!(self.world.flows.is_empty(), "flows are given before the first packet");
                 self.kernel.fill(&self.world)?;
                 *self.host.servers_mut() = self.world.servers.clone();
                 *self.host.services_mut() = self.world.services.iter().copied().collect();
@@ -166,7 +164,7 @@ impl<'a> Run<'a> {
     fn give(&mut self, text: &str) -> Result<()> {
         let mut fields = Fields::new(text);
         let name = fields.word("what is given")?;
-        if name == "headroom" {
+        if name == HEADROOM {
             self.headroom = Some(fields.number(name)?);
             return Ok(());
         }

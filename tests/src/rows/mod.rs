@@ -14,15 +14,15 @@
 //! a line that begins with `/` continues the one above. In the order of the row:
 //!
 //! - `given SERVER gone | unresolved | local | replaced | drained`: what happened to a server;
-//!   `given FLOW`: a flow that is there already; `given headroom N`: how much room the frames have
-//!   in front, which only the host build can be told.
+//!   before the first packet also `given FLOW`: a flow that is there already; `given headroom N`:
+//!   how much room the frames have in front, which only the host build can be told.
 //! - `later N`: N seconds pass.
 //! - `in PACKET`, then `is REASON`, for what is forwarded with `tx` or `redirect`, and then
 //!   `out PACKET`. What is passed must be untouched.
 //! - `then FLOW`: the flow tables at the end, all of them; `then nothing`.
 //! - `count SERVER new N in PACKETS/BYTES out PACKETS/BYTES`: what was counted for the server.
 //!
-//! The world that the rows live in is described in `world.txt` beside them; see [`Stage`].
+//! The world that the rows live in is described in `world.txt` beside them.
 
 mod bench;
 mod flow;
@@ -31,5 +31,7 @@ mod services;
 mod stage;
 
 pub use bench::{Bench, Failure};
-pub use row::{Row, load};
-pub use stage::Stage;
+pub use row::{Row, load_all, parse_rows};
+
+/// Where the rows are, and the description of their world.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/rows");

@@ -6,6 +6,9 @@ use anyhow::{Context, Result, bail, ensure};
 use lb_common::reason::{Outcome, Reason};
 use std::path::Path;
 
+/// What `given` says of frames that have little room in front.
+pub(super) const HEADROOM: &str = "headroom";
+
 /// One row. What it says of packets and flows is still text, as it may hold for both families.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -38,13 +41,34 @@ impl Row {
             _ => None,
         })
     }
+
+    /// Whether only the host build can be given what the row needs.
+    pub fn is_for_host_alone(&self) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| matches!(step, Step::Given(given) if given.starts_with(HEADROOM)))
+    }
 }
 
-/// Reads the rows of a file.
-pub fn load(path: &Path) -> Result<Vec<Row>> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
+/// Reads all files of rows, in the order of their names.
+pub fn load_all() -> Result<Vec<(String, Vec<Row>)>> {
+    let folder = Path::new(super::FOLDER);
+    let mut tables = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rows") {
+            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("reading {}", path.display()))?;
+            let rows = parse_rows(&file, &text)?;
+            tables.push((file, rows));
+        }
+    }
+    tables.sort_by(|(left, _), (right, _)| left.cmp(right));
+    Ok(tables)
+}
+
+/// Reads rows; `file` is the name that errors show.
+pub fn parse_rows(file: &str, text: &str) -> Result<Vec<Row>> {
     let mut lines: Vec<(usize, String)> = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -60,7 +84,7 @@ pub fn load(path: &Path) -> Result<Vec<Row>> {
     let mut rows: Vec<Row> = Vec::new();
     for (number, line) in lines {
         add(&mut rows, &line, &format!("{file}:{number}"))
-            .with_context(|| format!("{}:{number}: {line}", path.display()))?;
+            .with_context(|| format!("{file}:{number}: {line}"))?;
     }
     for row in &mut rows {
         row.families = families(row).with_context(|| row.place.clone())?;

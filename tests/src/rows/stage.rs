@@ -19,15 +19,15 @@ use std::net::IpAddr;
 use std::path::Path;
 
 /// The director among its hosts.
-pub struct Stage {
+pub(super) struct Stage {
     /// What names stand for.
-    pub hosts: Hosts,
+    pub(super) hosts: Hosts,
     /// What the maps hold and how packets are routed.
-    pub world: World,
+    pub(super) world: World,
     /// Names of the servers, by index.
-    pub servers: Vec<String>,
+    pub(super) servers: Vec<String>,
     /// The namespace in which the kernel routes in this way.
-    pub director: lab::Host,
+    pub(super) director: lab::Host,
     /// The other end of all wires.
     far: lab::Host,
 }
@@ -43,7 +43,7 @@ struct Interface {
 
 impl Stage {
     /// Reads the description and makes the namespace.
-    pub fn set(lab: &Lab, path: &Path) -> Result<Self> {
+    pub(super) fn set(lab: &Lab, path: &Path) -> Result<Self> {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         let director = lab.host("director")?;

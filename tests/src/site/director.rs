@@ -135,9 +135,14 @@ impl Director {
         self.ask(&[&["connections"], arguments].concat())
     }
 
+    /// `lb-ctl drops --all`.
+    pub fn reasons(&self) -> Result<Vec<ReasonCount>> {
+        self.ask(&["drops", "--all"])
+    }
+
     /// Packets counted for a reason, by its name.
     pub fn reason(&self, name: &str) -> Result<u64> {
-        let counts: Vec<ReasonCount> = self.ask(&["drops", "--all"])?;
+        let counts = self.reasons()?;
         Ok(counts.iter().filter(|count| count.reason == name).map(|count| count.packets).sum())
     }
 
