@@ -48,7 +48,8 @@ async fn attach(dataplane: &mut Dataplane, netlink: &Handle, interfaces: &[&str]
 }
 
 fn native(interface: &str) -> Attached {
-    Attached { interface: interface.to_owned(), mode: AttachMode::Native, problem: None }
+    let mode = AttachMode::Native;
+    Attached { interface: interface.to_owned(), mode, problem: None, below: Vec::new() }
 }
 
 fn desired() -> Desired {

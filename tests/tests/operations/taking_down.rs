@@ -3,7 +3,7 @@
 use crate::setting::{client, pinned, wait_until_freed, web};
 use anyhow::{Result, ensure};
 use lb_common::api::Mode;
-use lb_tests::lab::{Lab, SOON};
+use lb_tests::lab::{Lab, SOON, wait_until};
 use lb_tests::site::{self, Director, Family, HTTP, Site, director};
 use nix::sys::signal::Signal;
 use std::time::Duration;
@@ -71,11 +71,14 @@ fn answers(site: &Site) -> Result<()> {
 }
 
 fn gone(site: &Site, director: &Director) -> Result<()> {
-    lb_tests::lab::wait_until(SOON, "the pins are gone", || !director.pins().exists())?;
+    wait_until(SOON, "the pins are gone", || !director.pins().exists())?;
+    // The kernel takes a link down some time after its last pin went.
+    wait_until(SOON, "no program is on the interface", || {
+        site.director_link.xdp().is_ok_and(|program| program.is_none())
+    })?;
     // The director's own stack takes the packet, and nothing listens there.
     let client = client(site, Mode::Nat, Family::V4).timeout(Duration::from_secs(2));
     let refused = client.get((Family::V4.vip(0), HTTP), "/name").err().map(|error| error.kind());
     ensure!(refused == Some(std::io::ErrorKind::ConnectionRefused), "{refused:?}");
-    ensure!(site.director_link.xdp()?.is_none(), "a program is left on the interface");
     Ok(())
 }
