@@ -38,6 +38,9 @@ struct Arguments {
     /// Where operators' changes are kept
     #[arg(long, value_name = "DIR", default_value = "/var/lib/lb")]
     state_dir: PathBuf,
+    /// Log each packet that the data plane drops, with the reason; it costs speed
+    #[arg(long)]
+    packet_log: bool,
     /// Take the data plane down at the end, instead of leaving it to itself
     #[arg(long)]
     detach_on_exit: bool,
@@ -79,6 +82,7 @@ fn start(arguments: Arguments) -> Result<()> {
         pin_root: arguments.pin_root,
         socket: arguments.socket,
         state_dir: arguments.state_dir,
+        packet_log: arguments.packet_log,
         detach_on_exit: arguments.detach_on_exit,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
