@@ -10,5 +10,6 @@ mod instances;
 mod interfaces;
 mod next_hops;
 mod numbers;
+mod packet_log;
 mod restarts;
 mod taking_down;
