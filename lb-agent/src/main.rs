@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use clap::Parser;
 use lb_agent::{
-    core::{self, Options},
+    core::{self, BadConfig, Options},
     dataplane,
 };
 use lb_common::api;
@@ -38,6 +38,9 @@ struct Arguments {
     /// Where operators' changes are kept
     #[arg(long, value_name = "DIR", default_value = "/var/lib/lb")]
     state_dir: PathBuf,
+    /// Log each packet that the data plane drops, with the reason; it costs speed
+    #[arg(long)]
+    packet_log: bool,
     /// Take the data plane down at the end, instead of leaving it to itself
     #[arg(long)]
     detach_on_exit: bool,
@@ -54,7 +57,11 @@ fn main() -> ExitCode {
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("lb-agent: {error:#}");
+            match error.downcast_ref::<BadConfig>() {
+                // Each line begins with file, line and column, as compilers print it.
+                Some(problems) => eprintln!("{problems}"),
+                None => eprintln!("lb-agent: {error:#}"),
+            }
             ExitCode::FAILURE
         }
     }
@@ -75,6 +82,7 @@ fn start(arguments: Arguments) -> Result<()> {
         pin_root: arguments.pin_root,
         socket: arguments.socket,
         state_dir: arguments.state_dir,
+        packet_log: arguments.packet_log,
         detach_on_exit: arguments.detach_on_exit,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -26,7 +26,7 @@ const LIMITS: Limits =
     Limits { services: 16, servers: 64, slots: 1 << 16, flows: 1 << 14, half_open: 1 << 10 };
 
 fn load(pins: &Pins) -> Dataplane {
-    Dataplane::load(&pins.root, &LIMITS).expect("the data plane loads")
+    Dataplane::load(&pins.root, &LIMITS, false).expect("the data plane loads")
 }
 
 /// Runs a test with a veth pair `lan0` and `peer0`.
@@ -48,7 +48,8 @@ async fn attach(dataplane: &mut Dataplane, netlink: &Handle, interfaces: &[&str]
 }
 
 fn native(interface: &str) -> Attached {
-    Attached { interface: interface.to_owned(), mode: AttachMode::Native, problem: None }
+    let mode = AttachMode::Native;
+    Attached { interface: interface.to_owned(), mode, problem: None, below: Vec::new() }
 }
 
 fn desired() -> Desired {
@@ -145,7 +146,7 @@ fn pinned_maps_keep_their_sizes_and_say_so() {
     let pins = Pins::new();
     drop(load(&pins));
     let other = Limits { flows: LIMITS.flows * 2, services: 1, ..LIMITS };
-    let dataplane = Dataplane::load(&pins.root, &other).expect("the data plane loads");
+    let dataplane = Dataplane::load(&pins.root, &other, false).expect("the data plane loads");
     let warnings = dataplane.warnings().join("\n");
     assert_eq!(dataplane.warnings().len(), 2, "{warnings}");
     assert!(warnings.contains("limits.services is 1, but the data plane was loaded with 16"));
@@ -164,7 +165,7 @@ fn a_pinned_map_of_another_layout_is_refused() {
         .expect("a map")
         .pin(folder.join(map::SERVERS))
         .expect("a pin");
-    match Dataplane::load(&pins.root, &LIMITS) {
+    match Dataplane::load(&pins.root, &LIMITS, false) {
         Err(error @ Error::Pinned { .. }) => {
             assert!(error.to_string().contains("SERVERS"), "{error}");
         }

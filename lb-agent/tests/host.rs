@@ -104,6 +104,16 @@ fn vlan_tags_stay_in_frames() {
 }
 
 #[test]
+fn frames_are_not_merged_any_more() {
+    in_namespace(|| {
+        assert_eq!(host::keep_frames_apart("lo").unwrap(), ["rx-gro"]);
+        assert!(host::keep_frames_apart("lo").unwrap().is_empty());
+        let error = host::keep_frames_apart("missing").unwrap_err();
+        assert!(error.to_string().contains("missing"), "{error}");
+    });
+}
+
+#[test]
 fn a_bpf_file_system_is_mounted_where_none_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();

@@ -13,14 +13,14 @@
 //!
 //! Every other status than 2xx carries an [`Error`].
 
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 /// Where the agent listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/lb/agent.sock";
 
-/// Largest body of `POST /v1/check`, in bytes.
+/// Largest configuration file, and so the largest body of `POST /v1/check`, in bytes.
 pub const MAX_CHECK: usize = 16 << 20;
 
 /// Largest weight of a server.
@@ -312,6 +312,20 @@ pub struct Problem {
     pub field: String,
     /// What is wrong and what would be right.
     pub message: String,
+}
+
+impl Problem {
+    /// A file is larger than [`MAX_CHECK`].
+    pub fn too_large(file: &str) -> Self {
+        let size = MAX_CHECK >> 20;
+        Self {
+            file: file.into(),
+            line: 0,
+            column: 0,
+            field: String::new(),
+            message: format!("larger than {size} MiB, which no configuration is"),
+        }
+    }
 }
 
 impl core::fmt::Display for Problem {

@@ -5,7 +5,7 @@ use super::decode::{Distinct, Field, Read};
 use super::model::{Config, Limits, Server, Service};
 use super::value::{endpoint, interface, name, number, prime, seconds, word};
 use lb_common::abi::Timeouts;
-use lb_common::api::{Mode, Protocol, Scheduler};
+use lb_common::api::{MAX_WEIGHT, Mode, Protocol, Scheduler};
 
 /// LVS's names for the modes.
 const MODE_SYNONYMS: [(&str, Mode); 3] =
@@ -163,7 +163,7 @@ fn servers(field: &Field<'_>, service: Known, totals: &mut Totals) -> Read<Vec<S
                 check::server_address(f, address, service).and(unique)?;
                 Ok(address)
             });
-            let weight = map.or("weight", 1, number(0..=Server::MAX_WEIGHT));
+            let weight = map.or("weight", 1, number(0..=MAX_WEIGHT));
             Ok(Server { name: name?.value, address: address?.value, weight: weight? })
         });
         room.and(server)

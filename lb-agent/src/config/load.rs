@@ -2,14 +2,11 @@ use super::decode::Field;
 use super::model::Config;
 use super::problem::{Place, Problems};
 use super::{document, node};
-use lb_common::api::Problem;
+use lb_common::api::{MAX_CHECK, Problem};
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-
-/// A larger file is refused, in bytes.
-pub const MAX_FILE_SIZE: u64 = 16 << 20;
 
 /// Reads a configuration file, or says all that is wrong with it.
 ///
@@ -19,9 +16,8 @@ pub fn load(path: &Path, interface_exists: &dyn Fn(&str) -> bool) -> Result<Conf
     let file = path.to_string_lossy();
     let whole = |message: String| Problems::only(&file, Place::default(), message);
     let bytes = read(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
-    if bytes.len() as u64 > MAX_FILE_SIZE {
-        let size = MAX_FILE_SIZE >> 20;
-        return Err(whole(format!("larger than {size} MiB, which no configuration is")));
+    if bytes.len() > MAX_CHECK {
+        return Err(vec![Problem::too_large(&file)]);
     }
     parse_bytes(&file, &bytes, interface_exists)
 }
@@ -71,6 +67,6 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("not a regular file"));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes)?;
+    file.take(MAX_CHECK as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

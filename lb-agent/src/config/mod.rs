@@ -29,5 +29,5 @@ mod node;
 mod problem;
 mod value;
 
-pub use load::{MAX_FILE_SIZE, load, parse, parse_bytes};
+pub use load::{load, parse, parse_bytes};
 pub use model::{Config, Limits, Server, Service};

@@ -71,11 +71,6 @@ pub struct Server {
     /// Where it listens. Of the service's family with `nat` and `dr`; with `tunnel` the inner
     /// packet keeps the virtual address, so an IPv4 service may have IPv6 servers.
     pub address: SocketAddr,
-    /// 0 to 1000; 0 takes no new connections.
+    /// At most [`MAX_WEIGHT`](lb_common::api::MAX_WEIGHT); 0 takes no new connections.
     pub weight: u32,
-}
-
-impl Server {
-    /// The largest weight.
-    pub const MAX_WEIGHT: u32 = 1000;
 }

@@ -15,6 +15,8 @@ use rtnetlink::Handle;
 use std::{collections::BTreeMap, net::IpAddr, time::Instant};
 use tracing::{debug, error, info, warn};
 
+type Drivers = BTreeMap<(String, &'static str), String>;
+
 /// All that the agent knows and owns.
 pub(super) struct Agent {
     pub(super) options: Options,
@@ -30,8 +32,8 @@ pub(super) struct Agent {
     netlink: Handle,
     /// What was found when the agent started.
     warnings: Vec<String>,
-    /// By interface: what its driver does wrong.
-    drivers: BTreeMap<String, String>,
+    /// By interface and what it was to be changed for: what its driver does wrong.
+    drivers: Drivers,
     /// Why the data plane isn't as it should be.
     failures: Vec<String>,
     /// Differences found in the maps that this agent didn't make.
@@ -161,6 +163,9 @@ impl Agent {
             }
             if now.mode != AttachMode::Detached {
                 keep_vlan_tags(&now.interface, &mut self.drivers);
+            }
+            for interface in &now.below {
+                keep_frames_apart(interface, &mut self.drivers);
             }
         }
         Ok(())
@@ -294,17 +299,35 @@ pub(super) fn follow(resolver: &mut Resolver, config: &Config) {
     resolver.want(servers.map(|server| server.address.ip()).collect());
 }
 
-fn keep_vlan_tags(interface: &str, drivers: &mut BTreeMap<String, String>) {
-    drivers.remove(interface);
-    match host::keep_vlan_tags(interface) {
+fn keep_vlan_tags(interface: &str, drivers: &mut Drivers) {
+    let outcome = host::keep_vlan_tags(interface);
+    note_features(interface, outcome, "turned off, so that VLAN tags stay in the frames", drivers);
+}
+
+fn keep_frames_apart(interface: &str, drivers: &mut Drivers) {
+    let outcome = host::keep_frames_apart(interface);
+    let done = "turned off, so that the generic XDP hook above it gets frames one by one";
+    note_features(interface, outcome, done, drivers);
+}
+
+/// Says what was done to an interface's features, and remembers what couldn't be.
+fn note_features(
+    interface: &str,
+    outcome: Result<Vec<&'static str>, host::Error>,
+    done: &'static str,
+    drivers: &mut Drivers,
+) {
+    let place = (interface.to_owned(), done);
+    drivers.remove(&place);
+    match outcome {
         Ok(turned_off) => {
             for feature in turned_off {
-                info!(interface, feature, "turned off, so that VLAN tags stay in the frames");
+                info!(interface, feature, "{done}");
             }
         }
         Err(error) => {
             warn!("{error}");
-            drivers.insert(interface.to_owned(), error.to_string());
+            drivers.insert(place, error.to_string());
         }
     }
 }

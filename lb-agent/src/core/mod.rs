@@ -48,6 +48,8 @@ pub struct Options {
     pub socket: PathBuf,
     /// Where operators' changes are kept.
     pub state_dir: PathBuf,
+    /// Whether each packet that the data plane drops is logged.
+    pub packet_log: bool,
     /// Whether the data plane is taken down when the agent ends.
     pub detach_on_exit: bool,
 }
@@ -84,7 +86,15 @@ pub async fn run(options: Options) -> Result<()> {
     learn_ways(&mut resolver).await;
     let listener = Listener::bind(&options.socket).await?;
 
-    let dataplane = Dataplane::load(&options.pin_root, &config.limits)?;
+    let mut dataplane = Dataplane::load(&options.pin_root, &config.limits, options.packet_log)?;
+    if options.packet_log {
+        let log = dataplane.packet_log().context("opening the packet log")?;
+        tokio::spawn(async {
+            if let Err(error) = log.run().await {
+                warn!(%error, "the packet log ended");
+            }
+        });
+    }
     let mut unresolved = dataplane.unresolved()?;
     warnings.extend_from_slice(dataplane.warnings());
     let (connection, netlink, _) = rtnetlink::new_connection().context("opening netlink")?;

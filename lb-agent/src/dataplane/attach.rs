@@ -23,6 +23,8 @@ pub struct Attached {
     pub mode: AttachMode,
     /// What an operator should know, in words.
     pub problem: Option<String>,
+    /// With the generic hook: the interfaces below it, which should not merge frames.
+    pub below: Vec<String>,
 }
 
 impl Dataplane {
@@ -63,30 +65,43 @@ impl Dataplane {
         interface: &str,
         others: &[Folder],
     ) -> Result<Attached, Error> {
-        let attached = |mode, problem| Attached { interface: interface.to_owned(), mode, problem };
-        let Some(hook) = hook::look(netlink, interface).await.map_err(Error::Netlink)? else {
-            return Ok(attached(
-                AttachMode::Detached,
-                Some(format!("there is no interface {interface}")),
-            ));
+        let detached = |problem| Attached {
+            interface: interface.to_owned(),
+            mode: AttachMode::Detached,
+            problem: Some(problem),
+            below: Vec::new(),
         };
-        if hook.program == Some(self.program_id) {
-            return Ok(attached(hook.mode, generic(interface, hook.mode)));
-        }
-        if let Some(mode) = self.adopt(netlink, interface, others).await? {
+        let Some(hook) = hook::look(netlink, interface).await.map_err(Error::Netlink)? else {
+            return Ok(detached(format!("there is no interface {interface}")));
+        };
+        let mode = if hook.program == Some(self.program_id) {
+            hook.mode
+        } else if let Some(mode) = self.adopt(netlink, interface, others).await? {
             info!(interface, %mode, "took over from the program before");
-            return Ok(attached(mode, generic(interface, mode)));
-        }
-        match self.attach_anew(interface, hook) {
-            Ok(mode) => {
-                info!(interface, %mode, "attached");
-                Ok(attached(mode, generic(interface, mode)))
+            mode
+        } else {
+            match self.attach_anew(interface, hook) {
+                Ok(mode) => {
+                    info!(interface, %mode, "attached");
+                    mode
+                }
+                Err(error) => {
+                    return Ok(detached(format!(
+                        "the XDP program cannot be attached to {interface}: {error}"
+                    )));
+                }
             }
-            Err(error) => Ok(attached(
-                AttachMode::Detached,
-                Some(format!("the XDP program cannot be attached to {interface}: {error}")),
-            )),
+        };
+        let mut attached =
+            Attached { interface: interface.to_owned(), mode, problem: None, below: Vec::new() };
+        if mode == AttachMode::Generic {
+            attached.problem = Some(format!(
+                "{interface} has the generic XDP hook: its driver knows no native one, so it is \
+                 slow"
+            ));
+            attached.below = hook::below(netlink, hook.ifindex).await.map_err(Error::Netlink)?;
         }
+        Ok(attached)
     }
 
     /// Swaps the program on a link that is pinned, of this version or another. None if there is
@@ -155,14 +170,6 @@ impl Dataplane {
         let link = FdLink::try_from(link).map_err(io::Error::other)?;
         link.pin(&pin).map(drop).map_err(io::Error::other)
     }
-}
-
-fn generic(interface: &str, mode: AttachMode) -> Option<String> {
-    (mode == AttachMode::Generic).then(|| {
-        format!(
-            "{interface} has the generic XDP hook: its driver knows no native one, so it is slow"
-        )
-    })
 }
 
 /// aya's messages leave out what the kernel said.

@@ -2,7 +2,7 @@ use futures_util::TryStreamExt;
 use lb_common::api::AttachMode;
 use rtnetlink::{
     Handle,
-    packet_route::link::{LinkAttribute, LinkXdp, XdpAttached},
+    packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage, LinkXdp, XdpAttached},
 };
 use std::io;
 
@@ -45,4 +45,56 @@ pub(super) async fn look(netlink: &Handle, interface: &str) -> io::Result<Option
         }
     }
     Ok(Some(hook))
+}
+
+/// Names of the interfaces, in this network namespace, that an interface gets its frames from: the
+/// one below a VLAN or macvlan interface, the ports of a bridge or bond, and so on down.
+pub(super) async fn below(netlink: &Handle, ifindex: u32) -> io::Result<Vec<String>> {
+    let links = netlink.link().get().execute();
+    let links: Vec<LinkMessage> = links.try_collect().await.map_err(io::Error::other)?;
+    let mut found = vec![ifindex];
+    let mut next = 0;
+    while let Some(&upper) = found.get(next) {
+        next += 1;
+        let lower = links.iter().find(|link| link.header.index == upper).and_then(lower);
+        let ports = links.iter().filter(|link| controller(link) == Some(upper));
+        let all = lower.into_iter().chain(ports.map(|link| link.header.index));
+        for index in all.collect::<Vec<_>>() {
+            if !found.contains(&index) {
+                found.push(index);
+            }
+        }
+    }
+    let name = |index: &u32| links.iter().find(|link| link.header.index == *index).and_then(name);
+    Ok(found[1..].iter().filter_map(name).collect())
+}
+
+/// The interface below, if it is in the same namespace. A veth names its other end instead.
+fn lower(link: &LinkMessage) -> Option<u32> {
+    let mut lower = None;
+    for attribute in &link.attributes {
+        match attribute {
+            LinkAttribute::Link(index) => lower = Some(*index),
+            LinkAttribute::LinkNetNsId(_) => return None,
+            LinkAttribute::LinkInfo(info) if info.contains(&LinkInfo::Kind(InfoKind::Veth)) => {
+                return None;
+            }
+            _ => {}
+        }
+    }
+    lower
+}
+
+fn controller(link: &LinkMessage) -> Option<u32> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Controller(index) => Some(*index),
+        _ => None,
+    })
+}
+
+fn name(link: &LinkMessage) -> Option<String> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    })
 }

@@ -10,14 +10,15 @@ use aya::{
     maps::MapInfo,
     programs::{ProgramError, Xdp},
 };
+use aya_log::Level;
 use lb_common::abi::map;
 use std::{fs, io, path::Path};
 
 /// The compiled XDP program.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("LB_EBPF_OBJECT"));
 
-/// How much the program logs: nothing, so its log calls are dead code to the kernel.
-const LOG_LEVEL: u8 = 0;
+/// How much a program logs that is to log nothing: its log calls are dead code to the kernel.
+const SILENT: u8 = 0;
 
 /// The program's name in it.
 const PROGRAM: &str = "lb";
@@ -28,8 +29,9 @@ impl Dataplane {
     /// [`Dataplane::attach`].
     ///
     /// `limits` size the maps that are made now. A pinned map keeps its size, see
-    /// [`Dataplane::warnings`].
-    pub fn load(root: &Path, limits: &Limits) -> Result<Self, Error> {
+    /// [`Dataplane::warnings`]. `packet_log` says whether the program logs dropped packets, see
+    /// [`Dataplane::packet_log`].
+    pub fn load(root: &Path, limits: &Limits, packet_log: bool) -> Result<Self, Error> {
         let folder = Folder::of_this_version(root);
         let pins = |source| Error::Pins { path: folder.path().to_owned(), source };
         let pinned = |source| Error::Pinned { path: folder.path().to_owned(), source };
@@ -51,7 +53,8 @@ impl Dataplane {
             loader.map_pin_path(spec.name, path);
         }
 
-        loader.override_global(aya_log::LEVEL, &LOG_LEVEL, false);
+        let level = if packet_log { Level::Debug as u8 } else { SILENT };
+        loader.override_global(aya_log::LEVEL, &level, false);
         let mut ebpf = loader.load(OBJECT)?;
         for spec in &SPECS {
             let info = info(spec, &folder.map(spec.name))?;

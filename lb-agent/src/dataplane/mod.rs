@@ -7,6 +7,7 @@ mod attach;
 mod hook;
 mod load;
 mod maps;
+mod packet_log;
 mod pins;
 mod raw;
 mod slots;
@@ -15,6 +16,7 @@ mod sys;
 mod unresolved;
 
 pub use attach::Attached;
+pub use packet_log::PacketLog;
 pub use pins::DEFAULT_ROOT;
 pub use unresolved::Unresolved;
 
@@ -152,6 +154,14 @@ impl Dataplane {
                 each(key, flow);
             }
         })
+    }
+
+    /// What the program logs, if it was loaded to log; once. Must be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// It was taken before.
+    pub fn packet_log(&mut self) -> io::Result<PacketLog> {
+        PacketLog::new(&mut self.ebpf)
     }
 
     /// The next hops that the data plane asks for. Must be called in a tokio runtime.

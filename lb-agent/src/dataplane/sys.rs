@@ -1,11 +1,15 @@
-#![expect(unsafe_code, reason = "system calls that no crate at hand wraps")]
+#![expect(
+    unsafe_code,
+    reason = "system calls that no crate at hand wraps, and tokio's registration of descriptors"
+)]
 
 use std::{
     io,
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
     thread,
     time::Duration,
 };
+use tokio::io::{Interest, unix::AsyncFd};
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Entries asked for at a time.
@@ -85,6 +89,13 @@ where
             Some(_) => return Err(error.unwrap_or_else(io::Error::last_os_error)),
         }
     }
+}
+
+/// A ring buffer that tokio tells of input to. Must be called in a tokio runtime.
+pub(super) fn await_input<T: AsFd + AsRawFd>(ring: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: the descriptor is that of a map, which the ring owns and keeps open.
+    let registered = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
+    registered.map_err(io::Error::from)
 }
 
 /// Waits until every program run that is under way now has ended.

@@ -1,9 +1,8 @@
-#![expect(unsafe_code, reason = "tokio's registration of a file descriptor is unsafe")]
-
+use super::sys;
 use aya::maps::{MapData, RingBuf};
 use lb_common::abi::Neighbor;
 use std::io;
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::io::unix::AsyncFd;
 use zerocopy::FromBytes;
 
 /// The next hops that the data plane asks for, as they come.
@@ -12,9 +11,7 @@ pub struct Unresolved(AsyncFd<RingBuf<MapData>>);
 impl Unresolved {
     /// Must be called in a tokio runtime.
     pub(super) fn new(ring: RingBuf<MapData>) -> io::Result<Self> {
-        // SAFETY: the descriptor is the map's, which the ring owns and keeps open.
-        let registered = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
-        registered.map(Self).map_err(io::Error::from)
+        sys::await_input(ring).map(Self)
     }
 
     /// Waits until there are some, and takes them. May be cancelled.

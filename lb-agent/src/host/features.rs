@@ -6,8 +6,13 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// The features by which a driver takes VLAN tags out of received frames (names of
-/// `netdev_features_strings` in the kernel).
+// Names of `netdev_features_strings` in the kernel.
+
+/// The features by which received frames are merged before an XDP program in the generic hook of
+/// an interface above sees them.
+const MERGING: [&str; 3] = ["rx-gro", "rx-gro-hw", "rx-lro"];
+
+/// The features by which a driver takes VLAN tags out of received frames.
 const STRIPPING: [&str; 2] = ["rx-vlan-hw-parse", "rx-vlan-stag-hw-parse"];
 
 /// Has the driver leave VLAN tags in received frames: an XDP program doesn't see those that were
@@ -17,29 +22,54 @@ const STRIPPING: [&str; 2] = ["rx-vlan-hw-parse", "rx-vlan-stag-hw-parse"];
 /// [`Error::TagsStripped`] if the driver won't; the kernel's refusal otherwise (no such
 /// interface). The data plane works all the same for frames without tags.
 pub fn keep_vlan_tags(interface: &str) -> Result<Vec<&'static str>, Error> {
-    let action = || format!("turn off VLAN offload of {interface}");
-    let features = Features::open(interface).map_err(refused(action))?;
-    let names = features.names().map_err(refused(action))?;
-    let known: Vec<(usize, &str)> = STRIPPING
-        .into_iter()
-        .filter_map(|name| Some((names.iter().position(|known| known == name)?, name)))
+    turn_off(interface, &STRIPPING)
+        .map_err(refused(|| format!("turn off VLAN offload of {interface}")))?
+        .map_err(|features| Error::TagsStripped { interface: interface.to_owned(), features })
+}
+
+/// Has an interface hand on frames one by one, for the generic XDP hook of another interface on
+/// top of it: merged frames are larger than the next link allows. (On the interface that has the
+/// hook the kernel itself doesn't merge, `netif_elide_gro`.) Returns the features that were
+/// turned off.
+///
+/// # Errors
+/// [`Error::FramesMerged`] if the driver won't; the kernel's refusal otherwise (no such
+/// interface).
+pub fn keep_frames_apart(interface: &str) -> Result<Vec<&'static str>, Error> {
+    turn_off(interface, &MERGING)
+        .map_err(refused(|| format!("turn off merging of frames (GRO) on {interface}")))?
+        .map_err(|features| Error::FramesMerged { interface: interface.to_owned(), features })
+}
+
+/// Turns features off, where they are on. Returns those that were, or in words those that still
+/// are.
+fn turn_off(
+    interface: &str,
+    unwanted: &[&'static str],
+) -> io::Result<Result<Vec<&'static str>, String>> {
+    let features = Features::open(interface)?;
+    let names = features.names()?;
+    let known: Vec<(usize, &str)> = unwanted
+        .iter()
+        .filter_map(|&name| Some((names.iter().position(|known| known == name)?, name)))
         .collect();
     let on = |active: &[u32]| -> Vec<(usize, &'static str)> {
         known.iter().copied().filter(|(bit, _)| active[bit / 32] >> (bit % 32) & 1 == 1).collect()
     };
 
-    let before = on(&features.active(names.len()).map_err(refused(action))?);
+    let before = on(&features.active(names.len())?);
     if before.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Ok(Vec::new()));
     }
     let bits: Vec<usize> = before.iter().map(|(bit, _)| *bit).collect();
-    features.turn_off(&bits, names.len()).map_err(refused(action))?;
-    let after = on(&features.active(names.len()).map_err(refused(action))?);
-    if after.is_empty() {
-        return Ok(before.into_iter().map(|(_, name)| name).collect());
-    }
-    let features = after.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(" and ");
-    Err(Error::TagsStripped { interface: interface.to_owned(), features })
+    features.turn_off(&bits, names.len())?;
+    let after = on(&features.active(names.len())?);
+    let words = |on: Vec<(usize, &'static str)>| on.into_iter().map(|(_, name)| name);
+    Ok(if after.is_empty() {
+        Ok(words(before).collect())
+    } else {
+        Err(words(after).collect::<Vec<_>>().join(" and "))
+    })
 }
 
 // Commands and numbers of linux/ethtool.h.

@@ -9,7 +9,7 @@ mod instance;
 mod memlock;
 
 pub use bpffs::{BPFFS, mount_bpffs};
-pub use features::keep_vlan_tags;
+pub use features::{keep_frames_apart, keep_vlan_tags};
 pub use forwarding::forward_on_loopback;
 pub use instance::{Instance, InstanceError};
 pub use memlock::raise_locked_memory_limit;
@@ -33,6 +33,17 @@ pub enum Error {
          of frames from there"
     )]
     TagsStripped {
+        /// The interface.
+        interface: String,
+        /// The features' names, as ethtool shows them.
+        features: String,
+    },
+    /// The driver merges received frames and can't be told not to.
+    #[error(
+        "the driver of {interface} keeps {features} on: the generic XDP hook above it gets merged \
+         frames, which are too large to be sent on"
+    )]
+    FramesMerged {
         /// The interface.
         interface: String,
         /// The features' names, as ethtool shows them.

@@ -1,5 +1,6 @@
 use super::has_interface;
-use lb_agent::config::{MAX_FILE_SIZE, load};
+use lb_agent::config::load;
+use lb_common::api::MAX_CHECK;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -61,7 +62,7 @@ fn a_file_of_100_mb() {
 fn a_file_of_just_the_largest_size() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lb.yaml");
-    let comment = "#".repeat(MAX_FILE_SIZE as usize - GOOD.len());
+    let comment = "#".repeat(MAX_CHECK - GOOD.len());
     fs::write(&path, format!("{GOOD}{comment}")).unwrap();
     load(&path, &has_interface).unwrap();
     fs::write(&path, format!("{GOOD}{comment}#")).unwrap();

@@ -18,8 +18,7 @@ pub(crate) fn check(client: &Client, format: Format, file: &Path) -> Result<Exit
     };
     let text = text.map_err(|error| Failure::Refused(format!("cannot read {name}: {error}")))?;
     if text.len() > MAX_CHECK {
-        let message = format!("{name} is too large: {} MiB at most", MAX_CHECK >> 20);
-        return Err(Failure::Refused(message));
+        return Err(Failure::Refused(Problem::too_large(&name).to_string()));
     }
     let request = Request::new(Method::POST, &["check"]).query("path", Some(&name)).body(text);
     show(client, format, &request, |problems: Vec<Problem>| view(&name, &problems))

@@ -48,5 +48,8 @@ fn a_file_that_cannot_be_read() {
 fn endless_files_are_refused() {
     let agent = Agent::new(200, "[]");
     let Run { code, err, .. } = agent.run(&["check", "/dev/zero"]);
-    assert_eq!((code, &*err), (Some(1), "lb-ctl: /dev/zero is too large: 16 MiB at most\n"));
+    assert_eq!(
+        (code, &*err),
+        (Some(1), "lb-ctl: /dev/zero: larger than 16 MiB, which no configuration is\n")
+    );
 }

@@ -12,11 +12,11 @@ use ipnet::IpNet;
 use nix::net::if_::if_nametoindex;
 use rtnetlink::packet_route::address::AddressHeaderFlags;
 use rtnetlink::packet_route::link::{
-    InfoBridge, InfoData, InfoVeth, LinkAttribute, LinkMessage, State,
+    InfoBridge, InfoData, InfoVeth, LinkAttribute, LinkMessage, MacVlanMode, State,
 };
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use rtnetlink::{
-    Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
+    Handle, LinkBridge, LinkMacVlan, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
 };
 
 use super::ethtool;
@@ -196,6 +196,29 @@ impl Link {
             .with_context(|| format!("route to {prefix} on {self}"))
     }
 
+    /// Lets the kernel merge frames that it receives here as far as it will (GRO), as on a
+    /// machine's own interfaces.
+    pub fn merge_frames(&self) -> Result<&Self> {
+        const LARGEST: u32 = 1 << 16;
+        let sizes = [LinkAttribute::GroMaxSize(LARGEST), LinkAttribute::GroIpv4MaxSize(LARGEST)];
+        self.change(|link| sizes.into_iter().fold(link, LinkMessageBuilder::append_extra_attribute))
+    }
+
+    /// Removes it, and with it the other end of its wire.
+    pub fn remove(&self) -> Result<()> {
+        self.netlink(|netlink, index| netlink.link().del(index).execute())
+            .with_context(|| format!("removing {self}"))?;
+        Ok(())
+    }
+
+    /// Makes an interface of the same host on top, with an Ethernet address of its own (macvlan).
+    pub fn on_top(&self, name: &str) -> Result<Self> {
+        let top = LinkMacVlan::new(name, self.index, MacVlanMode::Bridge).up().build();
+        self.netlink(|netlink, _| netlink.link().add(top).execute())
+            .with_context(|| format!("{name} on top of {self}"))?;
+        self.host.link(name)
+    }
+
     /// Switches it on.
     pub fn up(&self) -> Result<&Self> {
         self.change(LinkMessageBuilder::up)
@@ -299,7 +322,7 @@ impl Link {
             .with_context(|| format!("changing {self}"))
     }
 
-    fn attributes(&self) -> Result<Vec<LinkAttribute>> {
+    pub(super) fn attributes(&self) -> Result<Vec<LinkAttribute>> {
         let index = self.index;
         let found: Vec<LinkMessage> = self
             .host

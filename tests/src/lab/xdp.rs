@@ -26,6 +26,18 @@ impl Link {
         let xdp = vec![LinkXdp::Fd(program.as_raw_fd()), LinkXdp::Flags(XDP_FLAGS_DRV_MODE)];
         self.change(|link| link.append_extra_attribute(LinkAttribute::Xdp(xdp)))
     }
+
+    /// Id of the XDP program on it, if there is one.
+    pub fn xdp(&self) -> Result<Option<u32>> {
+        let attributes = self.attributes()?.into_iter().filter_map(|attribute| match attribute {
+            LinkAttribute::Xdp(attributes) => Some(attributes),
+            _ => None,
+        });
+        Ok(attributes.flatten().find_map(|attribute| match attribute {
+            LinkXdp::ProgId(id) => Some(id),
+            _ => None,
+        }))
+    }
 }
 
 fn load(action: XdpAction) -> io::Result<OwnedFd> {

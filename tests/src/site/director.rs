@@ -61,6 +61,13 @@ impl Director {
         self.end(Signal::SIGKILL)
     }
 
+    /// Has the agent read its configuration again; the log tells what came of it.
+    pub fn reload(&self) {
+        if let Some(agent) = &self.agent {
+            agent.signal(Signal::SIGHUP);
+        }
+    }
+
     fn end(&mut self, signal: Signal) -> Result<()> {
         if let Some(agent) = self.agent.take() {
             agent.signal(signal);

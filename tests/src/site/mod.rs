@@ -125,6 +125,15 @@ pub const VIPS: u16 = 8;
 impl Site {
     /// Makes the hosts and starts the servers.
     pub fn new(lab: &Lab, servers: usize) -> Result<Self> {
+        Self::with_director(lab, servers, |lan, director| lan.join(director, "eth0"))
+    }
+
+    /// Like [`Site::new`], with a director that is plugged in by `plug`, which gives its `eth0`.
+    pub fn with_director(
+        lab: &Lab,
+        servers: usize,
+        plug: impl FnOnce(&Switch, &Host) -> Result<Link>,
+    ) -> Result<Self> {
         let lan = lab.switch("lan")?;
         let client = lab.host("client")?;
         let client_link = lan.join(&client, "eth0")?;
@@ -136,7 +145,7 @@ impl Site {
         client_link.route("192.0.2.0/24")?.route("2001:db8:a::/64")?;
 
         let director = lab.host("director")?;
-        let director_link = lan.join(&director, "eth0")?;
+        let director_link = plug(&lan, &director)?;
         for address in ["192.0.2.1/24", "2001:db8:a::1/64", "203.0.113.1/24", "2001:db8:2::1/64"] {
             director_link.address(address)?;
         }

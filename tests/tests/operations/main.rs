@@ -1,0 +1,15 @@
+//! What operators and the network do to a director, under real traffic.
+
+mod load;
+mod setting;
+
+mod bad_config;
+mod drain;
+mod generic;
+mod instances;
+mod interfaces;
+mod next_hops;
+mod numbers;
+mod packet_log;
+mod restarts;
+mod taking_down;
