@@ -4,6 +4,7 @@
 mod errors;
 mod modes;
 mod schedulers;
+mod two_arms;
 mod wire;
 
 use anyhow::{Result, ensure};
