@@ -90,6 +90,8 @@ reasons! {
     IcmpUnrelated = Passed "icmp-unrelated";
     /// from a NAT server's port, but no client's flow
     ReplyWithoutFlow = Passed "reply-without-flow";
+    /// fragment from a NAT server: which flow it belongs to is not visible
+    FragmentFromServer = Passed "fragment-from-server";
     /// the chosen server is this director
     LocalServer = Passed "local-server";
 

@@ -113,10 +113,12 @@ impl Sources {
         ((hash as usize >> 6) % Self::WORDS, 1 << (hash & 63))
     }
 
-    /// Marks an end.
+    /// Marks a server's end, and port 0 of it for fragments, which show no port.
     pub fn insert(&mut self, address: &Address, port: u16, protocol: u8) {
-        let (word, mask) = Self::bit(address, port, protocol);
-        self.words[word] |= mask;
+        for port in [port, 0] {
+            let (word, mask) = Self::bit(address, port, protocol);
+            self.words[word] |= mask;
+        }
     }
 
     /// Whether an end is marked; never false for one that was inserted.

@@ -17,8 +17,12 @@ pub(super) fn process<V: Family, F: Frame, E: Env>(
 ) -> Verdict {
     let mut send = || {
         // The ports are not read, so this is the key of the entry for fragments.
-        let key = service_key(&packet.key);
-        let service = env.service(&key).ok_or(Reason::NotForService)?;
+        let Some(service) = env.service(&service_key(&packet.key)) else {
+            let from_server = env.is_nat_source(packet.source(), 0, packet.protocol());
+            let reason =
+                if from_server { Reason::FragmentFromServer } else { Reason::NotForService };
+            return Err(reason.into());
+        };
         if V::is_bogus_source(packet.source()) {
             return Err(Reason::BogusSource.into());
         }
