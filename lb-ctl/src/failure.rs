@@ -1,6 +1,6 @@
 //! What ends a command early, and the exit codes.
 
-use crate::output::{self, printable};
+use crate::terminal::{note, printable};
 use std::process::ExitCode;
 
 /// The exit codes, for `--help`. Code 2 is clap's.
@@ -30,7 +30,7 @@ impl Failure {
             Self::Refused(message) => (FOUND, message),
             Self::NoAgent(message) => (3, message),
         };
-        output::note(&format!("lb-ctl: {}", printable(&message)));
+        note(&format!("lb-ctl: {}", printable(&message)));
         code.into()
     }
 }

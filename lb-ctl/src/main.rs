@@ -6,6 +6,7 @@ mod commands;
 mod failure;
 mod output;
 mod table;
+mod terminal;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use client::Client;

@@ -3,6 +3,7 @@
 use crate::Format;
 use crate::client::{Client, Request};
 use crate::failure::{FOUND, Failure};
+use crate::terminal::{note, printable};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -58,23 +59,6 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
-}
-
-/// Prints a line to the standard error, if anybody reads it.
-pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
-}
-
-/// The text without characters that would command the terminal.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut printable, character| {
-        if character.is_control() && character != '\n' {
-            printable.extend(character.escape_default());
-        } else {
-            printable.push(character);
-        }
-        printable
-    })
 }
 
 /// JSON on lines of its own, otherwise as it came: the order of fields, digits of numbers and
@@ -162,10 +146,5 @@ mod tests {
         for broken in ["", "{", "{]", "[1,]", "\"\n\"", "[] []"] {
             assert!(pretty(broken.as_bytes()).is_err(), "{broken:?}");
         }
-    }
-
-    #[test]
-    fn no_commands_to_the_terminal() {
-        assert_eq!(printable("a\u{1b}[31mb\u{9b}c\n\r"), "a\\u{1b}[31mb\\u{9b}c\n\\r");
     }
 }
