@@ -2,9 +2,7 @@
 //! scheduler that needs its flows stay with their servers.
 
 use etherparse::PacketBuilder;
-use lb_common::abi::{
-    Address, Macs, NextHop, Select, Server, Service, Tags, Timeouts, mode, server_flags,
-};
+use lb_common::abi::{Address, Macs, NextHop, Select, Server, Tags, mode, server_flags};
 use lb_common::datapath::FlowTable;
 use lb_tests::dataplane::{Action, INGRESS, Kernel, World};
 use pnet::packet::ethernet::EthernetPacket;
@@ -70,16 +68,7 @@ fn world() -> World {
             pad: 0,
         })
         .collect();
-    let service = Service {
-        id: 0,
-        table: 0,
-        slots: 0,
-        select: Select::Cursor as u8,
-        flags: 0,
-        pad: [0; 2],
-        timeouts: Timeouts::DEFAULT,
-        pad_end: 0,
-    };
+    let service = World::service(0, Select::Cursor);
     let mut world = World::empty();
     world.add_service(World::key("tcp 192.0.2.100:80"), service, &servers);
     world

@@ -1,7 +1,7 @@
 //! Every way out of the data plane has words, and can be taken.
 
 use etherparse::PacketBuilder;
-use lb_common::abi::{Select, Service, Timeouts};
+use lb_common::abi::Select;
 use lb_common::reason::Reason;
 use lb_tests::dataplane::{Host, Kernel, World, monotonic_seconds};
 use lb_tests::rows::{Bench, Row, load_all};
@@ -62,16 +62,7 @@ fn icmp_errors_are_limited() {
     let mut world = World::empty();
     world.answers_per_second = LIMIT;
     let key = World::key("udp 192.0.2.100:53");
-    let service = Service {
-        id: 0,
-        table: 0,
-        slots: 0,
-        select: Select::Source as u8,
-        flags: 0,
-        pad: [0; 2],
-        timeouts: Timeouts::DEFAULT,
-        pad_end: 0,
-    };
+    let service = World::service(0, Select::Source);
     world.add_service(key, service, &[]);
     let mut frame = Vec::new();
     PacketBuilder::ethernet2([2, 0, 0, 0, 0, 9], [2, 0, 0, 0, 0, 1])

@@ -1,5 +1,6 @@
 use lb_common::abi::{
-    Address, Flow, FlowKey, Link, Server, Service, ServiceKey, Sources, mode, protocol,
+    Address, Flow, FlowKey, Link, Select, Server, Service, ServiceKey, Sources, Timeouts, mode,
+    protocol,
 };
 use lb_common::datapath::{FlowTable, Route};
 use std::collections::BTreeMap;
@@ -42,6 +43,20 @@ impl World {
             flows: Vec::new(),
             answers_per_second: u32::MAX,
             routes: BTreeMap::new(),
+        }
+    }
+
+    /// A service without slots yet, with LVS's timeouts.
+    pub fn service(id: u32, select: Select) -> Service {
+        Service {
+            id,
+            table: 0,
+            slots: 0,
+            select: select as u8,
+            flags: 0,
+            pad: [0; 2],
+            timeouts: Timeouts::DEFAULT,
+            pad_end: 0,
         }
     }
 

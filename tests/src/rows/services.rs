@@ -7,11 +7,11 @@
 //! Without a number, the service is there for both families.
 
 use super::stage::{Stage, parse_tags};
-use crate::dataplane::INGRESS;
+use crate::dataplane::{INGRESS, World};
 use crate::packet::Family;
 use anyhow::{Context, Result, bail};
 use lb_common::abi::{
-    Address, Macs, NextHop, Select, Server, Service, ServiceKey, Tags, Timeouts, mode, protocol,
+    Address, Macs, NextHop, Select, Server, Service, ServiceKey, Tags, mode, protocol,
     server_flags, service_flags,
 };
 
@@ -43,16 +43,7 @@ pub(super) fn add_service(stage: &mut Stage, words: &[&str]) -> Result<Vec<(Fami
     let mut ids = Vec::new();
     for family in families {
         let key = end_key(stage, end, *family, protocol)?;
-        let service = Service {
-            id: id_after(stage),
-            table: 0,
-            slots: 0,
-            select: select as u8,
-            flags: 0,
-            pad: [0; 2],
-            timeouts: Timeouts::DEFAULT,
-            pad_end: 0,
-        };
+        let service = World::service(id_after(stage), select);
         stage.world.add_service(key, service, &[]);
         if let Some(flags) = fragments {
             stage.world.add_fragments(&key, flags);

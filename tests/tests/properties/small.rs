@@ -1,8 +1,7 @@
 //! A small world that is the same in both families, and frames of it.
 
 use lb_common::abi::{
-    Address, Macs, NextHop, Select, Server, Service, ServiceKey, Tags, Timeouts, mode, protocol,
-    server_flags,
+    Address, Macs, NextHop, Select, Server, ServiceKey, Tags, mode, protocol, server_flags,
 };
 use lb_common::datapath::Route;
 use lb_tests::dataplane::World;
@@ -25,16 +24,7 @@ pub(crate) fn world(is_v4: bool, select: Select, servers: u8) -> World {
         for protocol in [protocol::TCP, protocol::UDP] {
             let key = ServiceKey::new(Address::from(vip(is_v4, number)), PORT.to_be(), protocol);
             let servers: Vec<_> = (1..=servers).map(|number| server(is_v4, mode, number)).collect();
-            let service = Service {
-                id: world.services.len() as u32 / 2,
-                table: 0,
-                slots: 0,
-                select: select as u8,
-                flags: 0,
-                pad: [0; 2],
-                timeouts: Timeouts::DEFAULT,
-                pad_end: 0,
-            };
+            let service = World::service(world.services.len() as u32 / 2, select);
             world.add_service(key, service, &servers);
             world.add_fragments(&key, 0);
         }
