@@ -40,6 +40,19 @@ impl FlowKey {
         }
     }
 
+    /// For a NAT server's packet of a flow: the key of what the client sends.
+    #[inline(always)]
+    pub const fn request_of(&self, flow: &Flow) -> Self {
+        Self {
+            source: self.destination,
+            destination: flow.virtual_address,
+            source_port: self.destination_port,
+            destination_port: flow.virtual_port,
+            protocol: self.protocol,
+            pad: [0; 3],
+        }
+    }
+
     /// The key of the packets that go the other way.
     #[inline(always)]
     pub const fn reversed(&self) -> Self {

@@ -68,10 +68,7 @@ pub(super) fn peek<E: Env>(env: &E, key: &FlowKey, now: u32) -> Option<u32> {
         let usable = flow.direction == direction::REQUEST && !flow.expired(now);
         (Target::of(flow), usable)
     };
-    let (target, usable) = match env.flow(FlowTable::Established, key, read) {
-        Some(hit) => hit,
-        None => env.flow(FlowTable::HalfOpen, key, read)?,
-    };
+    let (_, (target, usable)) = find(env, key, read)?;
     (usable && target.is_current(env)).then_some(target.server)
 }
 
@@ -83,10 +80,7 @@ pub(super) fn peek_reply<E: Env>(env: &E, key: &FlowKey, now: u32) -> Option<(Ad
         let usable = flow.direction == direction::REPLY && !flow.expired(now);
         usable.then_some((flow.virtual_address, flow.virtual_port))
     };
-    match env.flow(FlowTable::Established, key, read) {
-        Some(hit) => hit,
-        None => env.flow(FlowTable::HalfOpen, key, read)?,
-    }
+    find(env, key, read)?.1
 }
 
 /// Writes down what [`choose`] found.
@@ -171,22 +165,12 @@ pub(super) fn reply<E: Env>(env: &E, packet: &Packet, now: u32) -> Option<Flow> 
         }
         (*flow, usable, fresh)
     };
-    let (table, (flow, usable, fresh)) = match env.flow(FlowTable::Established, &packet.key, note) {
-        Some(hit) => (FlowTable::Established, hit),
-        None => (FlowTable::HalfOpen, env.flow(FlowTable::HalfOpen, &packet.key, note)?),
-    };
+    let (table, (flow, usable, fresh)) = find(env, &packet.key, note)?;
     if !usable {
         return None;
     }
     if fresh {
-        let request_key = FlowKey {
-            source: packet.key.destination,
-            destination: flow.virtual_address,
-            source_port: packet.key.destination_port,
-            destination_port: flow.virtual_port,
-            protocol: packet.key.protocol,
-            pad: [0; 3],
-        };
+        let request_key = packet.key.request_of(&flow);
         let timeouts = if ends {
             env.service(&super::service_key(&request_key)).map(|s| s.timeouts)
         } else {
@@ -205,6 +189,19 @@ pub(super) fn reply<E: Env>(env: &E, packet: &Packet, now: u32) -> Option<Flow> 
         }
     }
     Some(flow)
+}
+
+/// Visits a flow in the table that has it.
+#[inline(always)]
+fn find<E: Env, R>(
+    env: &E,
+    key: &FlowKey,
+    visit: impl Fn(&mut Flow) -> R,
+) -> Option<(FlowTable, R)> {
+    match env.flow(FlowTable::Established, key, &visit) {
+        Some(hit) => Some((FlowTable::Established, hit)),
+        None => Some((FlowTable::HalfOpen, env.flow(FlowTable::HalfOpen, key, &visit)?)),
+    }
 }
 
 /// The live flow of a packet, brought up to date.

@@ -1,8 +1,7 @@
 //! From a client to the chosen server: checks, then NAT, direct routing or tunnel.
 
 use super::family::{Family, V4, V6};
-use super::packet::End;
-use super::packet::Packet;
+use super::packet::{End, Packet};
 use super::{Frame, Verdict, link, nat};
 use crate::abi::{Server, mode, server_flags};
 use crate::reason::Reason;

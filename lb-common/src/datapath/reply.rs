@@ -2,8 +2,7 @@
 
 use super::env::{Env, Route, RouteQuery};
 use super::family::Family;
-use super::packet::End;
-use super::packet::Packet;
+use super::packet::{End, Packet};
 use super::{Frame, Verdict, flow, link, nat};
 use crate::abi::{Address, Flow, NextHop};
 use crate::reason::Reason;
