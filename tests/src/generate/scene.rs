@@ -125,16 +125,7 @@ impl Scene {
         };
         self.targets.push(target);
         let key = ServiceKey::new(Address::from(target.address), target.port.to_be(), protocol);
-        let service = Service {
-            id,
-            table: 0,
-            slots: 0,
-            select: select as u8,
-            flags: 0,
-            pad: [0; 2],
-            timeouts: TIMEOUTS,
-            pad_end: 0,
-        };
+        let service = Service { timeouts: TIMEOUTS, ..World::service(id, select) };
         self.world.add_service(key, service, servers);
         key
     }
