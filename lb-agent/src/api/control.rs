@@ -1,7 +1,9 @@
 use crate::state::{ChangeError, StoreError};
 use lb_common::api::{
-    ConnectionQuery, Connections, ReasonCount, Server, ServerChange, Service, Status,
+    ConnectionQuery, Connections, Difference, Problem, ReasonCount, ResetQuery, Server,
+    ServerChange, ServerDetail, Service, Status,
 };
+use std::net::IpAddr;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,6 +25,41 @@ pub trait Control {
         server: &str,
         change: ServerChange,
     ) -> Result<Server, Refusal>;
+
+    /// Adds a service, written as in the configuration file (JSON or YAML).
+    fn add_service(&mut self, definition: &[u8]) -> Result<Service, Refusal>;
+
+    /// Removes a service.
+    fn remove_service(&mut self, service: &str) -> Result<(), Refusal>;
+
+    /// Adds a server to a service, written as in the configuration file (JSON or YAML).
+    fn add_server(&mut self, service: &str, definition: &[u8]) -> Result<Server, Refusal>;
+
+    /// One server, with its check's history.
+    fn server(&mut self, service: &str, server: &str) -> Result<ServerDetail, Refusal>;
+
+    /// Removes a server.
+    fn remove_server(&mut self, service: &str, server: &str) -> Result<(), Refusal>;
+
+    /// Changes the servers of all services at an address, all or none.
+    fn change_host(
+        &mut self,
+        address: IpAddr,
+        change: ServerChange,
+    ) -> Result<Vec<Server>, Refusal>;
+
+    /// Reads the configuration file again and answers when it is in force, or with what is wrong
+    /// with it.
+    fn reload(&mut self, reply: oneshot::Sender<Result<Vec<Problem>, Refusal>>);
+
+    /// The running configuration as a file.
+    fn config(&mut self) -> Result<String, Refusal>;
+
+    /// What runs otherwise than the file says.
+    fn diff(&mut self) -> Result<Vec<Difference>, Refusal>;
+
+    /// Goes back to what the file says; returns what was undone.
+    fn reset(&mut self, query: &ResetQuery) -> Result<Vec<Difference>, Refusal>;
 
     /// Live flows. A service or server that doesn't exist is refused, not an empty list.
     fn connections(&mut self, query: &ConnectionQuery) -> Result<Connections, Refusal>;

@@ -2,10 +2,11 @@
 
 use super::check::{self, Known, Totals};
 use super::decode::{Distinct, Field, Read};
-use super::model::{Config, Limits, Server, Service};
+use super::model::{Config, Limits, Server, ServerCheck, Service};
 use super::value::{endpoint, interface, name, number, prime, seconds, word};
 use lb_common::abi::Timeouts;
-use lb_common::api::{MAX_WEIGHT, Mode, Protocol, Scheduler};
+use lb_common::api::{AdminState, MAX_WEIGHT, Mode, OnDown, Protocol, Scheduler};
+use std::time::Duration;
 
 /// LVS's names for the modes.
 const MODE_SYNONYMS: [(&str, Mode); 3] =
@@ -29,7 +30,13 @@ pub(super) fn config(root: &Field<'_>, interface_exists: &dyn Fn(&str) -> bool) 
         let interfaces = map.required("interfaces", "[eth0]", |f| interfaces(f, interface_exists));
         let limits = map.or("limits", Limits::default(), limits);
         let services = map.required("services", "[]", |f| services(f, limits.ok()));
-        Ok(Config { interfaces: interfaces?.value, limits: limits?, services: services?.value })
+        Ok(Config {
+            interfaces: interfaces?.value,
+            limits: limits?,
+            group: None,
+            autoreload: false,
+            services: services?.value,
+        })
     })
 }
 
@@ -122,6 +129,11 @@ fn service(
             hash_port: hash_port?,
             timeouts: timeouts?,
             table_size: table_size?.map(|at| at.value),
+            persist: None,
+            check: None,
+            on_down: OnDown::default(),
+            slow_start: Duration::ZERO,
+            fallback: None,
             servers: servers?.value,
         })
     })
@@ -164,7 +176,15 @@ fn servers(field: &Field<'_>, service: Known, totals: &mut Totals) -> Read<Vec<S
                 Ok(address)
             });
             let weight = map.or("weight", 1, number(0..=MAX_WEIGHT));
-            Ok(Server { name: name?.value, address: address?.value, weight: weight? })
+            Ok(Server {
+                name: name?.value,
+                address: address?.value,
+                weight: weight?,
+                admin: AdminState::default(),
+                backup: false,
+                max_connections: None,
+                check: ServerCheck::default(),
+            })
         });
         room.and(server)
     })

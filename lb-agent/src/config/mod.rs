@@ -30,4 +30,4 @@ mod problem;
 mod value;
 
 pub use load::{load, parse, parse_bytes};
-pub use model::{Config, Limits, Server, Service};
+pub use model::{Config, FALLBACK, Limits, Persist, Server, ServerCheck, Service};

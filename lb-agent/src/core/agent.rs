@@ -2,7 +2,7 @@ use super::{BadConfig, Options, learn_ways, load_config};
 use crate::{
     config::{self, Config},
     dataplane::{Attached, Dataplane},
-    desired::{Desired, Inputs, Way, way},
+    desired::{Desired, Inputs, Standing, Way, way},
     host,
     netlink::{Change, Resolver},
     plan::{Observed, Op, PlanError, plan},
@@ -134,7 +134,13 @@ impl Agent {
     pub(super) fn plan(&mut self, overrides: &Overrides) -> Result<Vec<Op>, PlanError> {
         let resolutions = self.resolver.resolutions();
         let inputs = Inputs {
-            weight: &|service, server| overrides.weight(&service.name, &server.name, server.weight),
+            standings: &|service| {
+                let weight = |server: &config::Server| {
+                    overrides.weight(&service.name, &server.name, server.weight)
+                };
+                let standing = |server| Standing { weight: weight(server), resets: false };
+                service.members().map(standing).collect()
+            },
             resolution: &|address| resolutions.get(&address),
             links: self.resolver.links().clone(),
         };

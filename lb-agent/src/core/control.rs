@@ -60,6 +60,63 @@ impl Control for Agent {
         View::new(self)?.server(service, find_server(service, server)?)
     }
 
+    fn add_service(&mut self, _definition: &[u8]) -> Result<lb_common::api::Service, Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn remove_service(&mut self, _service: &str) -> Result<(), Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn add_server(
+        &mut self,
+        _service: &str,
+        _definition: &[u8],
+    ) -> Result<lb_common::api::Server, Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn server(
+        &mut self,
+        _service: &str,
+        _server: &str,
+    ) -> Result<lb_common::api::ServerDetail, Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn remove_server(&mut self, _service: &str, _server: &str) -> Result<(), Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn change_host(
+        &mut self,
+        _address: std::net::IpAddr,
+        _change: lb_common::api::ServerChange,
+    ) -> Result<Vec<lb_common::api::Server>, Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn reload(
+        &mut self,
+        _reply: tokio::sync::oneshot::Sender<Result<Vec<lb_common::api::Problem>, Refusal>>,
+    ) {
+    }
+
+    fn config(&mut self) -> Result<String, Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn diff(&mut self) -> Result<Vec<lb_common::api::Difference>, Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn reset(
+        &mut self,
+        _query: &lb_common::api::ResetQuery,
+    ) -> Result<Vec<lb_common::api::Difference>, Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
     fn connections(&mut self, query: &ConnectionQuery) -> Result<Connections, Refusal> {
         let service = query.service.as_deref().map(|name| find_service(self, name)).transpose()?;
         let server = match (service, &query.server) {

@@ -71,7 +71,13 @@ impl<'a> View<'a> {
             service: service.name.clone(),
             address: server.address,
             weight,
-            configured_weight: server.weight,
+            configured_weight: Some(server.weight),
+            admin: server.admin,
+            deadline: None,
+            health: None,
+            backup: server.backup,
+            fallback: false,
+            max_connections: server.max_connections,
             state: desired::state(weight, &way),
             next_hop: match way {
                 Way::Via(via) => Some(NextHop {

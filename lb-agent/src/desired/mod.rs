@@ -69,10 +69,19 @@ pub struct Server {
     pub tunnel_source: Address,
 }
 
+/// How a member of a service stands at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its share of the new flows; with 0 it takes none.
+    pub weight: u32,
+    /// Whether the connections that it has are reset; only without a share.
+    pub resets: bool,
+}
+
 /// What a configuration is turned into [`Desired`] with.
 pub struct Inputs<'a> {
-    /// The weight in force of a server.
-    pub weight: &'a dyn Fn(&config::Service, &config::Server) -> u32,
+    /// How a service's members stand, in their order.
+    pub standings: &'a dyn Fn(&config::Service) -> Vec<Standing>,
     /// The way to a server, once it has been looked up.
     pub resolution: &'a dyn Fn(IpAddr) -> Option<&'a Resolution>,
     /// How frames for an interface leave, by interface index.
@@ -87,13 +96,13 @@ impl Desired {
             .services
             .iter()
             .map(|service| {
-                let servers = service.servers.iter().map(|server| {
+                let standings = (inputs.standings)(service);
+                let servers = service.members().zip(&standings).map(|(server, standing)| {
                     let way = way(service.mode, (inputs.resolution)(server.address.ip()));
-                    self::server(service.mode, server.address, &way)
+                    self::server(service.mode, server.address, *standing, &way)
                 });
-                let candidates = service.servers.iter().map(|server| Candidate {
-                    address: server.address,
-                    weight: (inputs.weight)(service, server),
+                let candidates = service.members().zip(&standings).map(|(server, standing)| {
+                    Candidate { address: server.address, weight: standing.weight }
                 });
                 let key = key(service);
                 Service {
@@ -145,6 +154,9 @@ pub fn state(weight: u32, way: &Way<'_>) -> ServerState {
 fn select(scheduler: Scheduler, hash_port: bool) -> Select {
     match scheduler {
         Scheduler::Rr | Scheduler::Wrr => Select::Cursor,
+        Scheduler::Dh | Scheduler::Lc | Scheduler::Wlc | Scheduler::Sed | Scheduler::Nq => {
+            Select::Cursor
+        }
         Scheduler::Sh | Scheduler::Mh if hash_port => Select::SourceAndPort,
         Scheduler::Sh | Scheduler::Mh => Select::Source,
     }
@@ -152,7 +164,7 @@ fn select(scheduler: Scheduler, hash_port: bool) -> Select {
 
 /// A server keeps its slots whether or not its next hop is known: what is lost until then has a
 /// counter, and the others' clients stay where they are.
-fn server(mode: Mode, address: SocketAddr, way: &Way<'_>) -> Server {
+fn server(mode: Mode, address: SocketAddr, standing: Standing, way: &Way<'_>) -> Server {
     let mut server = Server {
         address: address.ip().into(),
         port: address.port().to_be(),
@@ -165,6 +177,12 @@ fn server(mode: Mode, address: SocketAddr, way: &Way<'_>) -> Server {
         next_hop: NextHop::default(),
         tunnel_source: Address::UNSPECIFIED,
     };
+    if standing.weight == 0 {
+        server.flags |= server_flags::LEAVING;
+    }
+    if standing.resets {
+        server.flags |= server_flags::RESETS;
+    }
     match way {
         Way::Unusable(_) | Way::Unknown => {}
         Way::Local => server.flags |= server_flags::LOCAL,

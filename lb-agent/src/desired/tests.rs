@@ -16,30 +16,24 @@ fn via() -> Via {
 }
 
 fn service(mode: Mode, scheduler: Scheduler) -> config::Service {
+    let server =
+        |name, host, weight| config::Server::new(name, ([10, 0, 0, host], 8080).into(), weight);
     config::Service {
-        name: "web".into(),
-        address: ([192, 0, 2, 1], 80).into(),
-        protocol: Protocol::Tcp,
         mode,
         scheduler,
-        hash_port: false,
-        timeouts: Timeouts::DEFAULT,
-        table_size: None,
-        servers: vec![
-            config::Server { name: "a".into(), address: ([10, 0, 0, 1], 8080).into(), weight: 1 },
-            config::Server { name: "b".into(), address: ([10, 0, 0, 2], 8080).into(), weight: 2 },
-        ],
+        servers: vec![server("a", 1, 1), server("b", 2, 2)],
+        ..config::Service::new("web", ([192, 0, 2, 1], 80).into())
     }
 }
 
 fn desired(service: config::Service, resolution: Option<&Resolution>) -> Desired {
-    let config = Config {
-        interfaces: vec!["eth0".into()],
-        limits: config::Limits::default(),
-        services: vec![service],
-    };
+    let config = Config { services: vec![service], ..Config::default() };
     let inputs = Inputs {
-        weight: &|_, server| server.weight,
+        standings: &|service| {
+            let standing =
+                |server: &config::Server| Standing { weight: server.weight, resets: false };
+            service.members().map(standing).collect()
+        },
         resolution: &|_| resolution,
         links: BTreeMap::new(),
     };

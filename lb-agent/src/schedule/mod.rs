@@ -36,7 +36,13 @@ pub fn table(scheduler: Scheduler, maglev_size: Option<u32>, servers: &[Candidat
     let weights = || servers.iter().map(|server| server.weight);
     match scheduler {
         Scheduler::Rr => interleave::round(&weights().map(|w| w.min(1)).collect::<Vec<_>>()),
-        Scheduler::Wrr | Scheduler::Sh => interleave::round(&weights().collect::<Vec<_>>()),
+        Scheduler::Wrr
+        | Scheduler::Sh
+        | Scheduler::Dh
+        | Scheduler::Lc
+        | Scheduler::Wlc
+        | Scheduler::Sed
+        | Scheduler::Nq => interleave::round(&weights().collect::<Vec<_>>()),
         Scheduler::Mh => maglev::table(maglev_size, servers),
     }
 }

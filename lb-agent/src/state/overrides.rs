@@ -1,5 +1,5 @@
 use crate::config::Config;
-use lb_common::api::{MAX_WEIGHT, ServerChange};
+use lb_common::api::{AdminState, MAX_WEIGHT, ServerChange};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -30,7 +30,7 @@ pub struct Override {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ChangeError {
     /// It changes nothing.
-    #[error("nothing to change: give `weight` or `drain`")]
+    #[error("nothing to change: give `weight` or `admin`")]
     Nothing,
     /// Its weight is out of range.
     #[error("weight {0} is out of range: a weight is 0 to {MAX_WEIGHT}")]
@@ -51,7 +51,7 @@ impl Overrides {
         }
         let mut new = self.find(service, server);
         new.weight = change.weight.or(new.weight);
-        new.drained = change.drain.unwrap_or(new.drained);
+        new.drained = change.admin.map_or(new.drained, |admin| admin != AdminState::Enabled);
         new.check()?;
         self.put(service, server, new);
         Ok(())
@@ -133,11 +133,13 @@ impl TryFrom<Servers> for Overrides {
 mod tests {
     use super::*;
 
-    const DRAIN: ServerChange = ServerChange { weight: None, drain: Some(true) };
-    const ENABLE: ServerChange = ServerChange { weight: None, drain: Some(false) };
+    const DRAIN: ServerChange =
+        ServerChange { weight: None, admin: Some(AdminState::Drained), deadline: None };
+    const ENABLE: ServerChange =
+        ServerChange { weight: None, admin: Some(AdminState::Enabled), deadline: None };
 
     fn weight(weight: u32) -> ServerChange {
-        ServerChange { weight: Some(weight), drain: None }
+        ServerChange { weight: Some(weight), ..ServerChange::default() }
     }
 
     #[track_caller]
@@ -165,7 +167,7 @@ mod tests {
         assert_in_force(&[DRAIN, weight(3)], 0);
         assert_in_force(&[DRAIN, weight(3), ENABLE], 3);
         assert_in_force(&[weight(0), DRAIN, ENABLE], 0);
-        assert_in_force(&[ServerChange { weight: Some(4), drain: Some(true) }, ENABLE], 4);
+        assert_in_force(&[ServerChange { weight: Some(4), ..DRAIN }, ENABLE], 4);
     }
 
     #[test]
@@ -174,7 +176,7 @@ mod tests {
         overrides.change("web", "a", weight(3)).unwrap();
         let before = overrides.clone();
 
-        let too_heavy = ServerChange { weight: Some(1001), drain: Some(true) };
+        let too_heavy = ServerChange { weight: Some(1001), ..DRAIN };
         let error = overrides.change("web", "a", too_heavy).unwrap_err();
         assert_eq!(error.to_string(), "weight 1001 is out of range: a weight is 0 to 1000");
         let nothing = overrides.change("web", "a", ServerChange::default());
@@ -203,26 +205,9 @@ mod tests {
     }
 
     fn config(service: &str, server: &str) -> Config {
-        use crate::config::{Limits, Server, Service};
-        use lb_common::{abi::Timeouts, api};
-        Config {
-            interfaces: vec![],
-            limits: Limits::default(),
-            services: vec![Service {
-                name: service.to_owned(),
-                address: ([192, 0, 2, 1], 80).into(),
-                protocol: api::Protocol::Tcp,
-                mode: api::Mode::Dr,
-                scheduler: api::Scheduler::Rr,
-                hash_port: false,
-                timeouts: Timeouts::DEFAULT,
-                table_size: None,
-                servers: vec![Server {
-                    name: server.to_owned(),
-                    address: ([192, 0, 2, 2], 80).into(),
-                    weight: 1,
-                }],
-            }],
-        }
+        use crate::config::{Server, Service};
+        let mut one = Service::new(service, ([192, 0, 2, 1], 80).into());
+        one.servers.push(Server::new(server, ([192, 0, 2, 2], 80).into(), 1));
+        Config { services: vec![one], ..Config::default() }
     }
 }

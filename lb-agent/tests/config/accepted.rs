@@ -28,19 +28,13 @@ fn every_field() {
             scheduler: sh
             servers: [{ name: 7, address: "[2001:db8::1]:53" }]
     "#;
-    let server = |name: &str, address: &str, weight| Server {
-        name: name.to_owned(),
-        address: address.parse().unwrap(),
-        weight,
-    };
+    let server =
+        |name: &str, address: &str, weight| Server::new(name, address.parse().unwrap(), weight);
     let expected = Config {
         interfaces: vec!["eth0".to_owned(), "eth1".to_owned()],
         limits: Limits { services: 10, servers: 20, slots: 70000, flows: 40, half_open: 50 },
         services: vec![
             Service {
-                name: "web".to_owned(),
-                address: "192.168.0.99:80".parse().unwrap(),
-                protocol: Protocol::Tcp,
                 mode: Mode::Nat,
                 scheduler: Scheduler::Mh,
                 hash_port: true,
@@ -50,19 +44,17 @@ fn every_field() {
                     server("webA", "192.168.0.102:8080", 0),
                     server("webB", "192.168.0.103:8081", 1000),
                 ],
+                ..Service::new("web", "192.168.0.99:80".parse().unwrap())
             },
             Service {
-                name: "dns.v6".to_owned(),
-                address: "[2001:db8::99]:53".parse().unwrap(),
                 protocol: Protocol::Udp,
                 mode: Mode::Tunnel,
                 scheduler: Scheduler::Sh,
-                hash_port: false,
-                timeouts: Timeouts::DEFAULT,
-                table_size: None,
                 servers: vec![server("7", "[2001:db8::1]:53", 1)],
+                ..Service::new("dns.v6", "[2001:db8::99]:53".parse().unwrap())
             },
         ],
+        ..Config::default()
     };
     assert_eq!(read(text), Ok(expected));
 }

@@ -88,4 +88,8 @@ pub mod server_flags {
     pub const RESOLVED: u8 = 2;
     /// The server is the director itself.
     pub const LOCAL: u8 = 4;
+    /// It takes no new flows: those of UDP that it has choose again, those of TCP go on.
+    pub const LEAVING: u8 = 8;
+    /// Its TCP flows are reset. Only with [`LEAVING`].
+    pub const RESETS: u8 = 16;
 }

@@ -6,7 +6,7 @@ use crate::output::{View, show};
 use crate::table::Column::{Number, Text};
 use crate::table::{count, table};
 use hyper::Method;
-use lb_common::api::{NextHop, Server, ServerChange, Service};
+use lb_common::api::{AdminState, NextHop, Server, ServerChange, Service};
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -55,7 +55,15 @@ pub(crate) fn drain(
     server: &ServerName,
     drain: bool,
 ) -> Result<ExitCode, Failure> {
-    change(client, format, server, ServerChange { weight: None, drain: Some(drain) })
+    change(
+        client,
+        format,
+        server,
+        ServerChange {
+            admin: Some(if drain { AdminState::Drained } else { AdminState::Enabled }),
+            ..ServerChange::default()
+        },
+    )
 }
 
 /// `server weight`
@@ -65,7 +73,7 @@ pub(crate) fn weight(
     server: &ServerName,
     weight: u32,
 ) -> Result<ExitCode, Failure> {
-    change(client, format, server, ServerChange { weight: Some(weight), drain: None })
+    change(client, format, server, ServerChange { weight: Some(weight), ..ServerChange::default() })
 }
 
 fn change(
@@ -84,7 +92,7 @@ fn change(
             server.name,
             server.state,
             server.weight,
-            server.configured_weight,
+            server.configured_weight.unwrap_or(server.weight),
             server.active
         ))
     })
@@ -114,7 +122,7 @@ pub(super) fn list<'a>(
             server.address.to_string(),
             server.state.to_string(),
             server.weight.to_string(),
-            server.configured_weight.to_string(),
+            server.configured_weight.map_or("-".to_owned(), |weight| weight.to_string()),
             count(server.active),
             count(server.stats.connections),
             server.next_hop.as_ref().map_or_else(|| "-".to_owned(), next_hop),

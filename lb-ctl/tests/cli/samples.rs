@@ -24,8 +24,14 @@ pub(crate) fn web() -> Service {
         service: "web".to_owned(),
         address: "192.0.2.10:8080".parse().unwrap(),
         weight: 5,
-        configured_weight: 5,
+        configured_weight: Some(5),
         state: ServerState::Up,
+        admin: AdminState::Enabled,
+        deadline: None,
+        health: None,
+        backup: false,
+        fallback: false,
+        max_connections: None,
         next_hop: Some(NextHop {
             interface: "eth0".to_owned(),
             gateway: None,
@@ -52,7 +58,8 @@ pub(crate) fn web() -> Service {
             Server {
                 address: "198.51.100.10:8080".parse().unwrap(),
                 weight: 0,
-                configured_weight: 1,
+                configured_weight: Some(1),
+                admin: AdminState::Drained,
                 state: ServerState::Drained,
                 next_hop: Some(NextHop {
                     interface: "eth1".to_owned(),

@@ -67,8 +67,14 @@ impl Control for FakeCore {
                     service: service.to_owned(),
                     address: ([192, 0, 2, 2], 80).into(),
                     weight: self.overrides.weight(service, server, 7),
-                    configured_weight: 7,
+                    configured_weight: Some(7),
                     state: api::ServerState::Up,
+                    admin: api::AdminState::Enabled,
+                    deadline: None,
+                    health: None,
+                    backup: false,
+                    fallback: false,
+                    max_connections: None,
                     next_hop: None,
                     active: 0,
                     stats: api::Stats::default(),
@@ -91,6 +97,49 @@ impl Control for FakeCore {
         self.overrides.change(service, server, change)?;
         let servers = self.service(service)?.servers;
         servers.into_iter().find(|known| known.name == server).ok_or(Refusal::Stopping)
+    }
+
+    fn add_service(&mut self, _definition: &[u8]) -> Result<api::Service, Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn remove_service(&mut self, _service: &str) -> Result<(), Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn add_server(&mut self, _service: &str, _definition: &[u8]) -> Result<api::Server, Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn server(&mut self, _service: &str, _server: &str) -> Result<api::ServerDetail, Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn remove_server(&mut self, _service: &str, _server: &str) -> Result<(), Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn change_host(
+        &mut self,
+        _address: std::net::IpAddr,
+        _change: api::ServerChange,
+    ) -> Result<Vec<api::Server>, Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn reload(&mut self, _reply: tokio::sync::oneshot::Sender<Result<Vec<api::Problem>, Refusal>>) {
+    }
+
+    fn config(&mut self) -> Result<String, Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn diff(&mut self) -> Result<Vec<api::Difference>, Refusal> {
+        Err(Refusal::Failed(String::new()))
+    }
+
+    fn reset(&mut self, _query: &api::ResetQuery) -> Result<Vec<api::Difference>, Refusal> {
+        Err(Refusal::Failed(String::new()))
     }
 
     fn connections(&mut self, query: &api::ConnectionQuery) -> Result<api::Connections, Refusal> {

@@ -1,8 +1,10 @@
 use super::*;
+use lb_common::api::AdminState;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-const DRAIN: ServerChange = ServerChange { weight: None, drain: Some(true) };
+const DRAIN: ServerChange =
+    ServerChange { weight: None, admin: Some(AdminState::Drained), deadline: None };
 
 fn open(path: &Path) -> Store {
     let opened = Store::open(path).unwrap();
@@ -50,7 +52,7 @@ proptest! {
         let mut model = BTreeMap::<String, (u32, bool)>::new();
         for (server, weight, drain) in changes {
             let name = format!("s{server}");
-            let change = ServerChange { weight, drain };
+            let change = ServerChange { weight, admin: drain.map(|drain| if drain { AdminState::Drained } else { AdminState::Enabled }), deadline: None };
             let refused = weight.is_some_and(|weight| weight > 1000)
                 || (weight.is_none() && drain.is_none());
             let mut store = open(&path);

@@ -1,0 +1,3 @@
+//! Health checks: who is up.
+
+pub mod check;
