@@ -10,4 +10,5 @@ pub mod host;
 pub mod netlink;
 pub mod plan;
 pub mod schedule;
+pub mod standing;
 pub mod state;
