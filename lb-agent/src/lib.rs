@@ -12,3 +12,4 @@ pub mod plan;
 pub mod schedule;
 pub mod standing;
 pub mod state;
+pub mod sweep;

@@ -4,6 +4,7 @@
 //! for each interface. They outlive the agent, so that traffic flows on without it.
 
 mod attach;
+mod flows;
 mod hook;
 mod load;
 mod maps;
@@ -16,6 +17,7 @@ mod sys;
 mod unresolved;
 
 pub use attach::Attached;
+pub use flows::Flows;
 pub use packet_log::PacketLog;
 pub use pins::DEFAULT_ROOT;
 pub use unresolved::Unresolved;
@@ -80,6 +82,9 @@ pub enum Error {
         /// What the kernel says.
         source: io::Error,
     },
+    /// The clock cannot be read.
+    #[error("the clock: {0}")]
+    Clock(io::Error),
     /// Interfaces cannot be looked up.
     #[error("looking up interfaces: {0}")]
     Netlink(io::Error),
@@ -154,6 +159,11 @@ impl Dataplane {
                 each(key, flow);
             }
         })
+    }
+
+    /// The flow maps, for a reader of its own.
+    pub fn flows(&self) -> Result<Flows, Error> {
+        Flows::open(&self.folder)
     }
 
     /// What the program logs, if it was loaded to log; once. Must be called in a tokio runtime.

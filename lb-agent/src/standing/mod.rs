@@ -1,10 +1,13 @@
 //! Who takes a service's new connections: from what the operator wants and what the checks say to
 //! each member's share. Pure; the time of the next change of itself is part of the answer.
 
+mod roster;
 mod slow_start;
 
 #[cfg(test)]
 mod tests;
+
+pub use roster::Roster;
 
 use crate::config::{Server, Service};
 use lb_common::api::{AdminState, OnDown, ServerState, Verdict};
@@ -15,8 +18,6 @@ use std::time::Instant;
 pub struct Facts {
     /// What its check says; none if it isn't checked.
     pub verdict: Option<Verdict>,
-    /// When it came up, if it did so since the agent started.
-    pub up_since: Option<Instant>,
     /// Whether the time that a drain had is over.
     pub drain_over: bool,
 }
@@ -56,9 +57,15 @@ pub struct Election {
     pub again: Option<Instant>,
 }
 
-/// Decides how the members of a service stand.
-pub fn elect(service: &Service, facts: impl Fn(&Server) -> Facts, now: Instant) -> Election {
-    let known: Vec<Facts> = service.servers.iter().map(&facts).collect();
+/// Decides how the members of a service stand. `up_since` says of those that start slowly when
+/// they came up.
+fn elect(
+    service: &Service,
+    facts: impl Fn(&Server) -> Facts,
+    up_since: impl Fn(&Server) -> Option<Instant>,
+    now: Instant,
+) -> Election {
+    let known: Vec<Facts> = service.servers.iter().map(facts).collect();
     let members = || service.servers.iter().zip(&known);
     let any = |backup: bool| {
         members().any(|(server, facts)| server.backup == backup && is_usable(server, facts))
@@ -76,19 +83,19 @@ pub fn elect(service: &Service, facts: impl Fn(&Server) -> Facts, now: Instant) 
         is_usable(server, facts) && server.backup == (tier == Tier::Backups)
     };
 
+    let serving = members().filter(|(server, facts)| serves(server, facts));
     let ramp = slow_start::Ramp::new(
         service.slow_start,
-        members()
-            .filter(|(server, facts)| serves(server, facts))
-            .map(|(server, facts)| (server.weight, facts.up_since)),
+        serving.map(|(server, _)| (server.weight, up_since(server))),
         now,
     );
     let standing = |(server, facts): (&Server, &Facts)| {
         let serves = serves(server, facts);
+        let up_since = up_since(server);
         Standing {
-            share: if serves { ramp.share(server.weight, facts.up_since) } else { 0 },
+            share: if serves { ramp.share(server.weight, up_since) } else { 0 },
             resets: resets(service.on_down, server, facts),
-            state: state(server, facts, serves, ramp.is_rising(facts.up_since)),
+            state: state(server, facts, serves, ramp.is_rising(up_since)),
         }
     };
     let mut standings: Vec<Standing> = members().map(standing).collect();

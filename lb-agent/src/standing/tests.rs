@@ -23,7 +23,7 @@ fn down() -> Facts {
 fn held(service: &Service, facts: &[(&str, Facts)]) -> (Tier, Vec<(u32, ServerState)>) {
     let facts: HashMap<&str, Facts> = facts.iter().copied().collect();
     let of = |server: &Server| facts.get(server.name.as_str()).copied().unwrap_or_default();
-    let election = elect(service, of, Instant::now());
+    let election = elect(service, of, |_| None, Instant::now());
     (election.tier, election.standings.iter().map(|one| (one.share, one.state)).collect())
 }
 
@@ -77,7 +77,7 @@ fn what_an_operator_takes_out_has_no_share() {
 fn connections_are_reset_when_the_server_is_gone() {
     let mut service = service(&[("a", 1)]);
     let resets = |service: &Service, facts: Facts| {
-        elect(service, |_| facts, Instant::now()).standings[0].resets
+        elect(service, |_| facts, |_| None, Instant::now()).standings[0].resets
     };
     assert!(resets(&service, down()) && !resets(&service, up()));
     service.on_down = OnDown::Keep;
@@ -96,14 +96,15 @@ fn a_slow_start_grows_to_the_whole_weight() {
     let mut service = service(&[("a", 2), ("b", 2)]);
     service.slow_start = Duration::from_secs(10);
     let begin = Instant::now();
-    let at = |seconds: f64| {
-        let facts = |server: &Server| match server.name.as_str() {
-            "a" => Facts { up_since: Some(begin), ..up() },
-            _ => up(),
-        };
-        elect(&service, facts, begin + Duration::from_secs_f64(seconds))
-    };
-    let shares = |seconds| at(seconds).standings.iter().map(|one| one.share).collect::<Vec<_>>();
+    let facts = |server: &Server| if server.name == "a" { down() } else { up() };
+    let mut roster = Roster::default();
+    let first = roster.elect(&service, facts, begin);
+    assert_eq!((first.standings[1].share, first.again), (2, None), "it was up all the time");
+
+    let mut at =
+        |seconds| roster.elect(&service, |_| up(), begin + Duration::from_secs_f64(seconds));
+    let mut shares =
+        |seconds| at(seconds).standings.iter().map(|one| one.share).collect::<Vec<_>>();
     assert_eq!(shares(0.0), [2, 20]);
     assert_eq!(shares(0.9), [2, 20]);
     assert_eq!(shares(1.0), [4, 20]);
@@ -121,8 +122,9 @@ fn heavy_weights_are_not_multiplied() {
     let mut service = service(&[("a", 1000), ("b", 1)]);
     service.slow_start = Duration::from_secs(10);
     let now = Instant::now();
-    let facts = |_: &Server| Facts { up_since: Some(now), ..up() };
-    let shares: Vec<u32> =
-        elect(&service, facts, now).standings.iter().map(|one| one.share).collect();
+    let mut roster = Roster::default();
+    roster.elect(&service, |_| down(), now);
+    let election = roster.elect(&service, |_| up(), now);
+    let shares: Vec<u32> = election.standings.iter().map(|one| one.share).collect();
     assert_eq!(shares, [100, 1]);
 }
