@@ -1,43 +1,59 @@
-use super::{BadConfig, Options, learn_ways, load_config};
+use super::{
+    Options, drivers,
+    reload::{Loaded, Reload},
+    running::{Running, target},
+    wait_until,
+    watch::Watch,
+};
 use crate::{
     config::{self, Config},
-    dataplane::{Attached, Dataplane},
-    desired::{Desired, Inputs, Standing, Way, way},
-    host,
+    dataplane::{Attached, Dataplane, Flows},
+    desired::{Way, way},
+    events::EventLog,
+    health::{Changed, Checks},
     netlink::{Change, Resolver},
-    plan::{Observed, Op, PlanError, plan},
+    plan::Observed,
     schedule,
-    state::{Overrides, Store},
+    state::{Edits, Store},
+    sweep::{Counts, Place, Sweeper},
 };
 use anyhow::{Result, bail};
-use lb_common::api::AttachMode;
+use lb_common::api::{AttachMode, Verdict};
 use rtnetlink::Handle;
-use std::{collections::BTreeMap, net::IpAddr, time::Instant};
-use tracing::{debug, error, info, warn};
-
-type Drivers = BTreeMap<(String, &'static str), String>;
+use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Instant};
+use tracing::{debug, error, info};
 
 /// All that the agent knows and owns.
 pub(super) struct Agent {
     pub(super) options: Options,
     pub(super) started: Instant,
-    pub(super) config: Config,
+    pub(super) running: Running,
     pub(super) store: Store,
+    /// What operators have changed; what the store holds, but for a change that is being tried.
+    pub(super) edits: Arc<Edits>,
     pub(super) resolver: Resolver,
     pub(super) dataplane: Dataplane,
     /// What the maps hold, as far as this agent knows.
     pub(super) observed: Observed,
     pub(super) attached: Vec<Attached>,
-    cache: schedule::Cache,
-    netlink: Handle,
+    pub(super) checks: Checks,
+    pub(super) counts: Arc<Counts>,
+    pub(super) flows: Flows,
+    pub(super) events: Arc<EventLog>,
+    pub(super) sweeper: Sweeper,
+    /// The servers whose connections are being reset.
+    pub(super) resetting: HashSet<Place>,
+    pub(super) reload: Reload,
+    pub(super) watch: Watch,
+    pub(super) cache: schedule::Cache,
+    pub(super) netlink: Handle,
     /// What was found when the agent started.
     warnings: Vec<String>,
-    /// By interface and what it was to be changed for: what its driver does wrong.
-    drivers: Drivers,
+    pub(super) drivers: drivers::Faults,
     /// Why the data plane isn't as it should be.
     failures: Vec<String>,
     /// Differences found in the maps that this agent didn't make.
-    repairs: usize,
+    pub(super) repairs: usize,
     detached: bool,
 }
 
@@ -48,26 +64,38 @@ pub(super) struct Parts {
     pub(super) store: Store,
     pub(super) resolver: Resolver,
     pub(super) dataplane: Dataplane,
+    pub(super) checks: Checks,
+    pub(super) sweeper: Sweeper,
+    pub(super) events: Arc<EventLog>,
     pub(super) netlink: Handle,
     pub(super) warnings: Vec<String>,
 }
 
 impl Agent {
     pub(super) fn new(parts: Parts) -> Result<Self> {
-        let Parts { options, config, store, resolver, dataplane, netlink, warnings } = parts;
+        let Parts { options, config, store, resolver, dataplane, .. } = parts;
         Ok(Self {
             options,
             started: Instant::now(),
-            config,
+            running: Running::new(config, store.edits()),
+            edits: Arc::new(store.edits().clone()),
             store,
             resolver,
             observed: dataplane.observe()?,
+            flows: dataplane.flows()?,
             dataplane,
             attached: Vec::new(),
+            checks: parts.checks,
+            counts: Arc::default(),
+            events: parts.events,
+            sweeper: parts.sweeper,
+            resetting: HashSet::new(),
+            reload: Reload::default(),
+            watch: Watch::default(),
             cache: schedule::Cache::default(),
-            netlink,
-            warnings,
-            drivers: BTreeMap::new(),
+            netlink: parts.netlink,
+            warnings: parts.warnings,
+            drivers: drivers::Faults::default(),
             failures: Vec::new(),
             repairs: 0,
             detached: false,
@@ -78,13 +106,49 @@ impl Agent {
         &self.options.node
     }
 
+    pub(super) fn config(&self) -> &Config {
+        &self.running.config
+    }
+
     pub(super) fn is_detached(&self) -> bool {
         self.detached
     }
 
-    /// Waits for news from the kernel.
-    pub(super) async fn changed(&mut self) -> Change {
-        self.resolver.changed().await
+    /// Waits for news of any kind.
+    pub(super) async fn news(&mut self) -> News {
+        let due = self.due();
+        tokio::select! {
+            change = self.resolver.changed() => News::Ways(change),
+            changed = self.checks.changed() => News::Health(changed),
+            counts = self.sweeper.looked() => News::Counts(counts),
+            loaded = self.reload.loaded() => News::Loaded(loaded),
+            () = self.watch.changed() => News::FileChanged,
+            () = wait_until(due.map(Into::into)) => News::Due,
+        }
+    }
+
+    /// Takes news in.
+    pub(super) async fn follow(&mut self, news: News) {
+        match news {
+            News::Ways(change) => {
+                let converged = self.converge().map(drop);
+                let attached = if change.links { self.attach().await } else { Ok(()) };
+                self.note([converged, attached]);
+            }
+            News::Health(changed) => {
+                let services = self.follow_health(&changed);
+                let converged = self.converge_services(&services).map(drop);
+                self.note([converged]);
+            }
+            News::Counts(counts) => self.counts = counts,
+            News::Loaded(loaded) => self.take_file(loaded).await,
+            News::FileChanged => self.begin_reload(None),
+            News::Due => {
+                let services = self.elect_due();
+                let converged = self.converge_services(&services).map(drop);
+                self.note([converged]);
+            }
+        }
     }
 
     pub(super) fn solicit(&mut self, ifindex: u32, address: IpAddr) {
@@ -99,6 +163,8 @@ impl Agent {
     /// One of both isn't possible. If no program of an agent before handles traffic, nothing is
     /// left behind.
     pub(super) async fn start(&mut self) -> Result<()> {
+        self.begin_checks();
+        self.watch.follow(self.running.file.autoreload.then_some(&*self.options.config));
         let started = match self.converge() {
             Ok(_) => self.attach().await,
             Err(error) => Err(error),
@@ -116,108 +182,6 @@ impl Agent {
         }
         let problems = self.attached.iter().filter_map(|attached| attached.problem.as_deref());
         bail!("{}", problems.collect::<Vec<_>>().join("; "))
-    }
-
-    /// Leads the data plane to what is desired now; returns how many operations that took.
-    ///
-    /// # Errors
-    /// There is no room, and nothing was changed; or a map can't be written, and the next time
-    /// goes on from there.
-    pub(super) fn converge(&mut self) -> Result<usize> {
-        let overrides = self.store.overrides().clone();
-        let ops = self.plan(&overrides)?;
-        self.apply(&ops)?;
-        Ok(ops.len())
-    }
-
-    /// What there is to do if operators had made these changes.
-    pub(super) fn plan(&mut self, overrides: &Overrides) -> Result<Vec<Op>, PlanError> {
-        let resolutions = self.resolver.resolutions();
-        let inputs = Inputs {
-            standings: &|service| {
-                let weight = |server: &config::Server| {
-                    overrides.weight(&service.name, &server.name, server.weight)
-                };
-                let standing = |server| Standing { weight: weight(server), resets: false };
-                service.members().map(standing).collect()
-            },
-            resolution: &|address| resolutions.get(&address),
-            links: self.resolver.links().clone(),
-        };
-        plan(&Desired::new(&self.config, inputs, &mut self.cache), &self.observed)
-    }
-
-    pub(super) fn apply(&mut self, ops: &[Op]) -> Result<()> {
-        for op in ops {
-            debug!(?op, "apply");
-            if let Err(error) = self.dataplane.apply(op) {
-                self.observed = self.dataplane.observe()?;
-                return Err(error.into());
-            }
-            self.observed.apply(op);
-        }
-        Ok(())
-    }
-
-    /// Puts the program on the configured interfaces, as far as it isn't.
-    pub(super) async fn attach(&mut self) -> Result<()> {
-        let attached = self.dataplane.attach(&self.netlink, &self.config.interfaces).await?;
-        let before = std::mem::replace(&mut self.attached, attached);
-        for now in self.attached.iter().filter(|now| !before.contains(now)) {
-            if let Some(problem) = &now.problem {
-                warn!("{problem}");
-            }
-            if now.mode != AttachMode::Detached {
-                keep_vlan_tags(&now.interface, &mut self.drivers);
-            }
-            for interface in &now.below {
-                keep_frames_apart(interface, &mut self.drivers);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes in what the kernel has told.
-    pub(super) async fn follow_change(&mut self, change: Change) {
-        let converged = self.converge().map(drop);
-        let attached = if change.links { self.attach().await } else { Ok(()) };
-        self.note([converged, attached]);
-    }
-
-    /// Repairs what anybody else has changed in maps and interfaces.
-    pub(super) async fn reconcile(&mut self) {
-        let repaired = self.repair();
-        let attached = self.attach().await;
-        self.note([repaired, attached]);
-    }
-
-    /// Reads the configuration file again. One that can't be used changes nothing.
-    pub(super) async fn reload(&mut self) {
-        let config = match load_config(&self.options.config) {
-            Ok(config) => config,
-            Err(BadConfig(problems)) => {
-                for problem in &problems {
-                    error!("{problem}");
-                }
-                error!("the configuration stays as it was");
-                return;
-            }
-        };
-        let old = std::mem::replace(&mut self.config, config);
-        follow(&mut self.resolver, &self.config);
-        learn_ways(&mut self.resolver).await;
-        let result = match self.converge() {
-            Ok(_) => {
-                info!("the configuration was read again");
-                self.attach().await
-            }
-            Err(error) => {
-                self.config = old;
-                follow(&mut self.resolver, &self.config);
-                Err(error.context("the configuration stays as it was"))
-            }
-        };
-        self.note([result]);
     }
 
     /// Takes the data plane down; the agent is to end then.
@@ -244,21 +208,16 @@ impl Agent {
         let mut warnings = self.warnings.clone();
         warnings.extend(self.failures.iter().cloned());
         warnings.extend(self.attached.iter().filter_map(|attached| attached.problem.clone()));
-        warnings.extend(self.drivers.values().cloned());
-        for service in &self.config.services {
-            for server in &service.servers {
+        warnings.extend(self.drivers.words());
+        for service in &self.config().services {
+            for server in service.members() {
                 if let Way::Unusable(words) = self.way(service, server) {
                     let (service, server) = (&service.name, &server.name);
                     warnings.push(format!("server {server} of {service}: {words}"));
                 }
             }
         }
-        let unused = self.store.overrides().unused(&self.config);
-        warnings.extend(unused.map(|(service, server)| {
-            format!(
-                "server {server} of {service} was changed by an operator, but is not configured"
-            )
-        }));
+        warnings.extend(self.running.conflicts.iter().cloned());
         if self.repairs > 0 {
             warnings.push(format!(
                 "{} differences in the maps were repaired: something else writes to them",
@@ -272,24 +231,18 @@ impl Agent {
         way(service.mode, self.resolver.resolutions().get(&server.address.ip()))
     }
 
-    pub(super) fn weight(&self, service: &config::Service, server: &config::Server) -> u32 {
-        self.store.overrides().weight(&service.name, &server.name, server.weight)
-    }
-
-    fn repair(&mut self) -> Result<()> {
-        // What is known to be missing is no drift.
-        self.converge()?;
-        self.observed = self.dataplane.observe()?;
-        let repaired = self.converge()?;
-        if repaired > 0 {
-            warn!(repaired, "the maps were not as this agent left them");
-            self.repairs += repaired;
-        }
-        Ok(())
+    /// What the check of a server says; none if it isn't checked.
+    pub(super) fn verdict(
+        &self,
+        service: &config::Service,
+        server: &config::Server,
+    ) -> Option<Verdict> {
+        let (address, check) = target(service, server)?;
+        Some(self.checks.verdict(address, &check).unwrap_or(Verdict::Checking))
     }
 
     /// Remembers how it went; says what is new.
-    fn note(&mut self, results: impl IntoIterator<Item = Result<()>>) {
+    pub(super) fn note(&mut self, results: impl IntoIterator<Item = Result<()>>) {
         let errors = results.into_iter().filter_map(Result::err);
         let failures: Vec<String> = errors.map(|error| format!("{error:#}")).collect();
         for failure in failures.iter().filter(|failure| !self.failures.contains(failure)) {
@@ -299,41 +252,18 @@ impl Agent {
     }
 }
 
-/// Has the resolver follow the servers of a configuration.
-pub(super) fn follow(resolver: &mut Resolver, config: &Config) {
-    let servers = config.services.iter().flat_map(|service| &service.servers);
-    resolver.want(servers.map(|server| server.address.ip()).collect());
-}
-
-fn keep_vlan_tags(interface: &str, drivers: &mut Drivers) {
-    let outcome = host::keep_vlan_tags(interface);
-    note_features(interface, outcome, "turned off, so that VLAN tags stay in the frames", drivers);
-}
-
-fn keep_frames_apart(interface: &str, drivers: &mut Drivers) {
-    let outcome = host::keep_frames_apart(interface);
-    let done = "turned off, so that the generic XDP hook above it gets frames one by one";
-    note_features(interface, outcome, done, drivers);
-}
-
-/// Says what was done to an interface's features, and remembers what couldn't be.
-fn note_features(
-    interface: &str,
-    outcome: Result<Vec<&'static str>, host::Error>,
-    done: &'static str,
-    drivers: &mut Drivers,
-) {
-    let place = (interface.to_owned(), done);
-    drivers.remove(&place);
-    match outcome {
-        Ok(turned_off) => {
-            for feature in turned_off {
-                info!(interface, feature, "{done}");
-            }
-        }
-        Err(error) => {
-            warn!("{error}");
-            drivers.insert(place, error.to_string());
-        }
-    }
+/// What the agent waits for.
+pub(super) enum News {
+    /// The kernel has told of routes, neighbours or links.
+    Ways(Change),
+    /// A check has changed its mind.
+    Health(Changed),
+    /// The flows have been counted.
+    Counts(Arc<Counts>),
+    /// The configuration file has been read.
+    Loaded(Loaded),
+    /// The configuration file has changed.
+    FileChanged,
+    /// Something was to happen at this time.
+    Due,
 }

@@ -2,16 +2,26 @@
 //! leads the data plane to what they ask for.
 
 mod agent;
+mod changes;
 mod control;
+mod converge;
+mod drivers;
+mod elections;
+mod reload;
+mod running;
 mod view;
+mod watch;
 
 use crate::{
     api::{self, Api, Listener},
     config,
     dataplane::Dataplane,
+    events::EventLog,
+    health::Checks,
     host::{self, Instance},
     netlink::Resolver,
     state::Store,
+    sweep::Sweeper,
 };
 use agent::{Agent, Parts};
 use anyhow::{Context, Result};
@@ -19,12 +29,13 @@ use lb_common::api::Problem;
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tracing::{info, warn};
 
@@ -34,6 +45,9 @@ const RECONCILE: Duration = Duration::from_secs(5);
 /// How long news of the ways to servers is waited for before the data plane is changed, so that
 /// servers that work already aren't taken for unreachable.
 const FIRST_WAYS: Duration = Duration::from_secs(3);
+
+/// The file of operators' changes, in the folder of the agent's state.
+const STATE: &str = "state.json";
 
 /// What the agent is started with.
 #[derive(Clone, Debug)]
@@ -78,13 +92,13 @@ pub async fn run(options: Options) -> Result<()> {
     let mut warnings = prepare_host(&options)?;
     fs::create_dir_all(&options.state_dir)
         .with_context(|| format!("creating {}", options.state_dir.display()))?;
-    let opened = Store::open(options.state_dir.join("overrides.json"))?;
+    let opened = Store::open(options.state_dir.join(STATE))?;
     warnings.extend(opened.warning);
 
     let mut resolver = Resolver::start().await.context("following routes and neighbours")?;
-    agent::follow(&mut resolver, &config);
+    follow(&mut resolver, &opened.store.edits().apply(&config).config);
     learn_ways(&mut resolver).await;
-    let listener = Listener::bind(&options.socket).await?;
+    let listener = Listener::bind(&options.socket, config.group.as_deref()).await?;
 
     let mut dataplane = Dataplane::load(&options.pin_root, &config.limits, options.packet_log)?;
     if options.packet_log {
@@ -99,14 +113,24 @@ pub async fn run(options: Options) -> Result<()> {
     warnings.extend_from_slice(dataplane.warnings());
     let (connection, netlink, _) = rtnetlink::new_connection().context("opening netlink")?;
     tokio::spawn(connection);
-    let store = opened.store;
-    let parts = Parts { options, config, store, resolver, dataplane, netlink, warnings };
-    let mut agent = Agent::new(parts)?;
+    let events = Arc::new(EventLog::default());
+    let mut agent = Agent::new(Parts {
+        options,
+        config,
+        store: opened.store,
+        resolver,
+        checks: Checks::start().context("starting the checks")?,
+        sweeper: Sweeper::start(dataplane.flows()?).context("starting to count connections")?,
+        dataplane,
+        events: events.clone(),
+        netlink,
+        warnings,
+    })?;
     agent.start().await?;
 
     let (handle, mut calls) = api::channel();
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(api::serve(listener, Api::new(handle, check), async {
+    let server = tokio::spawn(api::serve(listener, Api::new(handle, events, check), async {
         // Stopping is what it means that the sender is gone.
         let _ = stopped.await;
     }));
@@ -118,9 +142,9 @@ pub async fn run(options: Options) -> Result<()> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => agent.reload().await,
+            _ = hangup.recv() => agent.begin_reload(None),
             Some(call) = calls.recv() => call.run(&mut agent),
-            change = agent.changed() => agent.follow_change(change).await,
+            news = agent.news() => agent.follow(news).await,
             _ = reconcile.tick() => agent.reconcile().await,
             neighbors = unresolved.next() => {
                 for neighbor in neighbors.context("waiting for the data plane")? {
@@ -135,6 +159,19 @@ pub async fn run(options: Options) -> Result<()> {
         warn!(%error, "the control API ended badly");
     }
     agent.end()
+}
+
+/// Has the resolver follow the servers of a configuration.
+fn follow(resolver: &mut Resolver, config: &config::Config) {
+    let members = config.services.iter().flat_map(|service| service.members());
+    resolver.want(members.map(|server| server.address.ip()).collect());
+}
+
+async fn wait_until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What the data plane needs of the host. What it can do without is a warning.

@@ -1,13 +1,20 @@
-use super::agent::Agent;
+use super::{
+    agent::Agent,
+    running::{target, unix_time},
+};
 use crate::{
     api::Refusal,
     config, dataplane,
     desired::{self, Way},
     plan::ServerIdentity,
+    standing::Standing,
 };
 use lb_common::{
-    abi::{self, Flow, FlowKey, direction, protocol, state},
-    api::{Connection, Connections, NextHop, Protocol, Server, Service, Stats},
+    abi::{self, Flow, FlowKey, direction, protocol, server_flags, state as flow_state},
+    api::{
+        Connection, Connections, NextHop, Protocol, Server, ServerDetail, ServerState, Service,
+        Stats,
+    },
 };
 use std::{
     collections::HashMap,
@@ -24,26 +31,36 @@ pub(super) struct View<'a> {
     indexes: HashMap<ServerIdentity, u32>,
     /// The data plane's clock.
     now: u32,
-    /// Live flows from clients, by place in the servers map.
-    active: HashMap<u32, u64>,
+    /// Seconds since 1970.
+    wall: u64,
+    /// The services of the configuration file by name.
+    file: HashMap<&'a str, &'a config::Service>,
 }
 
 impl<'a> View<'a> {
     pub(super) fn new(agent: &'a Agent) -> Result<Self, Refusal> {
-        let mut view = Self {
+        Ok(Self {
             agent,
             indexes: agent.observed.indexes(),
             now: dataplane::now().map_err(|error| Refusal::Failed(error.to_string()))?,
-            active: HashMap::new(),
-        };
-        let mut active = HashMap::new();
-        view.visit_flows(|_, flow| *active.entry(flow.server).or_default() += 1)?;
-        view.active = active;
-        Ok(view)
+            wall: unix_time(),
+            file: agent
+                .running
+                .file
+                .services
+                .iter()
+                .map(|one| (one.name.as_str(), &**one))
+                .collect(),
+        })
     }
 
-    pub(super) fn service(&self, service: &config::Service) -> Result<Service, Refusal> {
-        let servers = service.servers.iter().map(|server| self.server(service, server));
+    pub(super) fn services(&self) -> Result<Vec<Service>, Refusal> {
+        (0..self.agent.config().services.len()).map(|place| self.service(place)).collect()
+    }
+
+    pub(super) fn service(&self, place: usize) -> Result<Service, Refusal> {
+        let service = &self.agent.config().services[place];
+        let servers = service.members().map(|server| self.server(place, server));
         Ok(Service {
             name: service.name.clone(),
             address: service.address,
@@ -58,27 +75,26 @@ impl<'a> View<'a> {
         })
     }
 
-    pub(super) fn server(
-        &self,
-        service: &config::Service,
-        server: &config::Server,
-    ) -> Result<Server, Refusal> {
+    /// One of the members of the service in this place.
+    pub(super) fn server(&self, place: usize, server: &config::Server) -> Result<Server, Refusal> {
+        let service = &self.agent.config().services[place];
         let way = self.agent.way(service, server);
-        let weight = self.agent.weight(service, server);
+        let standing = self.standing(place, server);
         let index = self.index(service, server);
+        let until = self.agent.edits.deadline(&service.name, &server.name);
         Ok(Server {
             name: server.name.clone(),
             service: service.name.clone(),
             address: server.address,
-            weight,
-            configured_weight: Some(server.weight),
+            weight: server.weight,
+            configured_weight: self.configured(service, server).map(|server| server.weight),
+            state: state(standing, &way),
             admin: server.admin,
-            deadline: None,
-            health: None,
+            deadline: until.map(|until| until.saturating_sub(self.wall)),
+            health: self.agent.verdict(service, server),
             backup: server.backup,
-            fallback: false,
+            fallback: service.fallback.as_ref().is_some_and(|one| one.name == server.name),
             max_connections: server.max_connections,
-            state: desired::state(weight, &way),
             next_hop: match way {
                 Way::Via(via) => Some(NextHop {
                     interface: via.interface.clone(),
@@ -87,11 +103,24 @@ impl<'a> View<'a> {
                 }),
                 Way::Unknown | Way::Local | Way::Unusable(_) => None,
             },
-            active: index.and_then(|index| self.active.get(&index).copied()).unwrap_or(0),
+            active: index.map_or(0, |index| self.active(index)),
             stats: match index {
                 Some(index) => stats(self.agent.dataplane.server_stats(index)?),
                 None => Stats::default(),
             },
+        })
+    }
+
+    pub(super) fn detail(
+        &self,
+        place: usize,
+        server: &config::Server,
+    ) -> Result<ServerDetail, Refusal> {
+        let service = &self.agent.config().services[place];
+        let target = target(service, server);
+        Ok(ServerDetail {
+            server: self.server(place, server)?,
+            history: target.and_then(|(address, check)| self.agent.checks.health(address, &check)),
         })
     }
 
@@ -105,12 +134,12 @@ impl<'a> View<'a> {
         let limit = limit.unwrap_or(LISTED);
         let services = self
             .agent
-            .config
+            .config()
             .services
             .iter()
             .filter(|one| service.is_none_or(|wanted| wanted.name == one.name));
         let servers: HashMap<u32, (&config::Service, &config::Server)> = services
-            .flat_map(|service| service.servers.iter().map(move |server| (service, server)))
+            .flat_map(|service| service.members().map(move |server| (service, server)))
             .filter(|(_, one)| server.is_none_or(|wanted| wanted.name == one.name))
             .filter_map(|(service, server)| Some((self.index(service, server)?, (service, server))))
             .collect();
@@ -131,7 +160,7 @@ impl<'a> View<'a> {
     /// Visits the live flows from clients whose server is still the same.
     fn visit_flows(&self, mut each: impl FnMut(&FlowKey, &Flow)) -> Result<(), dataplane::Error> {
         let servers = &self.agent.observed.servers;
-        self.agent.dataplane.visit_flows(self.now, |key, flow| {
+        self.agent.flows.visit(self.now, |key, flow| {
             let server = servers.get(flow.server as usize);
             if flow.direction == direction::REQUEST
                 && server.is_some_and(|server| server.generation == flow.generation)
@@ -139,6 +168,30 @@ impl<'a> View<'a> {
                 each(key, flow);
             }
         })
+    }
+
+    /// Connections by the last count. Those of UDP choose another server when this one takes none.
+    fn active(&self, index: u32) -> u64 {
+        let Some(server) = self.agent.observed.servers.get(index as usize) else { return 0 };
+        let count = self.agent.counts.of((index, server.generation));
+        if server.flags & server_flags::LEAVING != 0 { count.tcp } else { count.total() }
+    }
+
+    /// How a member of a service stands.
+    fn standing(&self, place: usize, server: &config::Server) -> Option<&Standing> {
+        let service = &self.agent.config().services[place];
+        let position = service.members().position(|member| member.name == server.name)?;
+        self.agent.running.standings(place).get(position)
+    }
+
+    /// What the file says of a server.
+    fn configured(
+        &self,
+        service: &config::Service,
+        server: &config::Server,
+    ) -> Option<&config::Server> {
+        let service = self.file.get(service.name.as_str())?;
+        service.members().find(|one| one.name == server.name)
     }
 
     fn id(&self, service: &config::Service) -> Option<u32> {
@@ -149,6 +202,21 @@ impl<'a> View<'a> {
         let address = server.address.ip().into();
         let identity = (self.id(service)?, address, server.address.port().to_be());
         self.indexes.get(&identity).copied()
+    }
+}
+
+/// What an operator is told of a server that stands so and is reached this way.
+fn state(standing: Option<&Standing>, way: &Way<'_>) -> ServerState {
+    let state = standing.map_or(ServerState::Checking, |standing| standing.state);
+    match (state, way) {
+        (ServerState::Disabled | ServerState::Down, _) => state,
+        (_, Way::Unusable(_)) => ServerState::Unreachable,
+        (ServerState::Up, Way::Local) => ServerState::Local,
+        (ServerState::Up | ServerState::SlowStart, Way::Unknown) => ServerState::Unresolved,
+        (ServerState::Up | ServerState::SlowStart, Way::Via(via)) if via.next_hop_mac.is_none() => {
+            ServerState::Unresolved
+        }
+        _ => state,
     }
 }
 
@@ -172,10 +240,10 @@ fn connection(
         server: server.name.clone(),
         server_address: server.address,
         state: match flow.state {
-            state::SYN => "syn",
-            state::NEW => "new",
-            state::FIN => "fin",
-            state::CLOSED => "closed",
+            flow_state::SYN => "syn",
+            flow_state::NEW => "new",
+            flow_state::FIN => "fin",
+            flow_state::CLOSED => "closed",
             _ => "established",
         }
         .to_owned(),

@@ -12,6 +12,7 @@ use crate::{
     config::{self, Config},
     netlink::Resolution,
     schedule::{self, Candidate},
+    standing::Standing,
 };
 use lb_common::{
     abi::{
@@ -69,19 +70,10 @@ pub struct Server {
     pub tunnel_source: Address,
 }
 
-/// How a member of a service stands at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// Its share of the new flows; with 0 it takes none.
-    pub weight: u32,
-    /// Whether the connections that it has are reset; only without a share.
-    pub resets: bool,
-}
-
 /// What a configuration is turned into [`Desired`] with.
 pub struct Inputs<'a> {
-    /// How a service's members stand, in their order.
-    pub standings: &'a dyn Fn(&config::Service) -> Vec<Standing>,
+    /// How the members of the service in a place stand, in their order.
+    pub standings: &'a dyn Fn(usize) -> &'a [Standing],
     /// The way to a server, once it has been looked up.
     pub resolution: &'a dyn Fn(IpAddr) -> Option<&'a Resolution>,
     /// How frames for an interface leave, by interface index.
@@ -95,14 +87,15 @@ impl Desired {
         let services = config
             .services
             .iter()
-            .map(|service| {
-                let standings = (inputs.standings)(service);
-                let servers = service.members().zip(&standings).map(|(server, standing)| {
+            .enumerate()
+            .map(|(place, service)| {
+                let standings = (inputs.standings)(place);
+                let servers = service.members().zip(standings).map(|(server, standing)| {
                     let way = way(service.mode, (inputs.resolution)(server.address.ip()));
                     self::server(service.mode, server.address, *standing, &way)
                 });
-                let candidates = service.members().zip(&standings).map(|(server, standing)| {
-                    Candidate { address: server.address, weight: standing.weight }
+                let candidates = service.members().zip(standings).map(|(server, standing)| {
+                    Candidate { address: server.address, weight: standing.share }
                 });
                 let key = key(service);
                 Service {
@@ -140,17 +133,6 @@ pub fn key(service: &config::Service) -> ServiceKey {
     ServiceKey::new(service.address.ip().into(), service.address.port().to_be(), protocol)
 }
 
-/// What an operator is told of a server with this weight.
-pub fn state(weight: u32, way: &Way<'_>) -> ServerState {
-    match way {
-        Way::Unusable(_) => ServerState::Unreachable,
-        _ if weight == 0 => ServerState::Drained,
-        Way::Local => ServerState::Local,
-        Way::Via(via) if via.next_hop_mac.is_some() => ServerState::Up,
-        Way::Via(_) | Way::Unknown => ServerState::Unresolved,
-    }
-}
-
 fn select(scheduler: Scheduler, hash_port: bool) -> Select {
     match scheduler {
         Scheduler::Rr | Scheduler::Wrr => Select::Cursor,
@@ -177,7 +159,7 @@ fn server(mode: Mode, address: SocketAddr, standing: Standing, way: &Way<'_>) ->
         next_hop: NextHop::default(),
         tunnel_source: Address::UNSPECIFIED,
     };
-    if standing.weight == 0 {
+    if standing.share == 0 {
         server.flags |= server_flags::LEAVING;
     }
     if standing.resets {

@@ -57,6 +57,13 @@ pub struct Election {
     pub again: Option<Instant>,
 }
 
+impl Election {
+    /// Before the first one.
+    pub fn nobody() -> Self {
+        Self { standings: Vec::new(), tier: Tier::Nobody, again: None }
+    }
+}
+
 /// Decides how the members of a service stand. `up_since` says of those that start slowly when
 /// they came up.
 fn elect(

@@ -1,0 +1,108 @@
+//! Leading the data plane to what is desired.
+
+use super::agent::Agent;
+use crate::{
+    desired::{Desired, Inputs},
+    plan::{Op, PlanError, plan},
+    sweep::Place,
+};
+use anyhow::Result;
+use lb_common::{abi::server_flags, api::EventKind};
+use std::collections::HashSet;
+use tracing::{debug, warn};
+
+impl Agent {
+    /// Leads the data plane to what is desired now; returns how many operations that took.
+    ///
+    /// # Errors
+    /// There is no room, and nothing was changed; or a map can't be written, and the next time
+    /// goes on from there.
+    pub(super) fn converge(&mut self) -> Result<usize> {
+        let ops = self.plan()?;
+        self.apply(&ops)?;
+        Ok(ops.len())
+    }
+
+    /// The same where only these services have changed.
+    pub(super) fn converge_services(&mut self, services: &[usize]) -> Result<usize> {
+        if services.is_empty() { Ok(0) } else { self.converge() }
+    }
+
+    /// What there is to do.
+    pub(super) fn plan(&mut self) -> Result<Vec<Op>, PlanError> {
+        let resolutions = self.resolver.resolutions();
+        let inputs = Inputs {
+            standings: &|place| self.running.standings(place),
+            resolution: &|address| resolutions.get(&address),
+            links: self.resolver.links().clone(),
+        };
+        plan(&Desired::new(&self.running.config, inputs, &mut self.cache), &self.observed)
+    }
+
+    /// Does what was planned.
+    pub(super) fn apply(&mut self, ops: &[Op]) -> Result<()> {
+        for op in ops {
+            debug!(?op, "apply");
+            if let Err(error) = self.dataplane.apply(op) {
+                self.observed = self.dataplane.observe()?;
+                return Err(error.into());
+            }
+            self.observed.apply(op);
+        }
+        if !ops.is_empty() {
+            self.wake_clients();
+        }
+        Ok(())
+    }
+
+    /// Puts the program on the configured interfaces, as far as it isn't.
+    pub(super) async fn attach(&mut self) -> Result<()> {
+        let interfaces = &self.running.config.interfaces;
+        let attached = self.dataplane.attach(&self.netlink, interfaces).await?;
+        let before = std::mem::replace(&mut self.attached, attached);
+        for now in self.attached.iter().filter(|now| !before.contains(now)) {
+            if let Some(problem) = &now.problem {
+                warn!("{problem}");
+            }
+            if !before.is_empty() {
+                let message = format!("{}: {}", now.interface, now.mode);
+                self.events.record(EventKind::Interface, None, None, message);
+            }
+            self.drivers.prepare(now);
+        }
+        Ok(())
+    }
+
+    /// Repairs what anybody else has changed in maps and interfaces.
+    pub(super) async fn reconcile(&mut self) {
+        let repaired = self.repair();
+        let attached = self.attach().await;
+        self.note([repaired, attached]);
+    }
+
+    fn repair(&mut self) -> Result<()> {
+        // What is known to be missing is no drift.
+        self.converge()?;
+        self.observed = self.dataplane.observe()?;
+        let repaired = self.converge()?;
+        if repaired > 0 {
+            let message = format!(
+                "{repaired} differences in the maps were put right: something else writes to them"
+            );
+            self.events.record(EventKind::Repair, None, None, message);
+            self.repairs += repaired;
+        }
+        Ok(())
+    }
+
+    /// Has the clients of servers poked whose connections are to be reset.
+    fn wake_clients(&mut self) {
+        let resets =
+            self.observed.present().filter(|(_, one)| one.flags & server_flags::RESETS != 0);
+        let servers: HashSet<Place> = resets.map(|(index, one)| (index, one.generation)).collect();
+        if servers != self.resetting {
+            self.sweeper.reset(servers.clone());
+            self.resetting = servers;
+        }
+    }
+}

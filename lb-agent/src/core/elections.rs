@@ -1,0 +1,182 @@
+//! Who serves: what checks, clocks and operators change about it.
+
+use super::{
+    agent::Agent,
+    running::{Surroundings, Target, target, unix_time},
+};
+use crate::{
+    config::{Server, Service},
+    desired,
+    health::{Changed, Wanted},
+    standing::Election,
+};
+use lb_common::{
+    abi::server_flags,
+    api::{AdminState, EventKind, Verdict},
+};
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+/// Servers that take connections, by name of the service and address.
+pub(super) type Serving = HashSet<(String, SocketAddr)>;
+
+impl Agent {
+    /// Begins the checks, where the data plane has been left to: what serves goes on serving until
+    /// its check fails.
+    pub(super) fn begin_checks(&mut self) {
+        let indexes = self.observed.indexes();
+        let mut serving = Serving::new();
+        for service in &self.running.config.services {
+            let Some(entry) = self.observed.services.get(&desired::key(service)) else { continue };
+            for server in service.members() {
+                let identity =
+                    (entry.id, server.address.ip().into(), server.address.port().to_be());
+                let known =
+                    indexes.get(&identity).map(|&index| &self.observed.servers[index as usize]);
+                if known.is_some_and(|known| known.flags & server_flags::LEAVING == 0) {
+                    serving.insert((service.name.clone(), server.address));
+                }
+            }
+        }
+        self.follow_config(&serving);
+    }
+
+    /// Who takes connections now.
+    pub(super) fn serving(&self) -> Serving {
+        let mut serving = Serving::new();
+        for (place, service) in self.running.config.services.iter().enumerate() {
+            for (server, standing) in service.members().zip(self.running.standings(place)) {
+                if standing.share > 0 {
+                    serving.insert((service.name.clone(), server.address));
+                }
+            }
+        }
+        serving
+    }
+
+    /// Checks what is to be checked by now, and holds all elections. What serves goes on serving
+    /// until its check fails, whether or not the check is a new one.
+    pub(super) fn follow_config(&mut self, serving: &Serving) {
+        let mut wanted: HashMap<Target, Verdict> = HashMap::new();
+        for service in &self.running.config.services {
+            for server in service.members() {
+                let Some(target) = target(service, server) else { continue };
+                let serves = serving.contains(&(service.name.clone(), server.address));
+                let initial = if serves { Verdict::Up } else { initial(target.1.initial) };
+                let entry = wanted.entry(target).or_insert(initial);
+                if initial == Verdict::Up {
+                    *entry = initial;
+                }
+            }
+        }
+        let wanted = wanted.into_iter().map(|((address, check), initial)| Wanted {
+            address,
+            check,
+            initial,
+        });
+        self.checks.want(wanted.collect());
+        let surroundings = Surroundings { checks: &self.checks, edits: &self.edits };
+        self.running.elect_all(surroundings, Instant::now());
+    }
+
+    /// Takes in what a check has found; returns the services that it concerns.
+    pub(super) fn follow_health(&mut self, changed: &Changed) -> Vec<usize> {
+        let target = (changed.address, changed.check.clone());
+        let services = self.running.asking(&target).to_vec();
+        for &place in &services {
+            let service = &self.running.config.services[place];
+            let concerned = |server: &&Server| {
+                super::running::target(service, server).is_some_and(|one| one == target)
+            };
+            for server in service.members().filter(concerned) {
+                let message = format!("{}: {}", changed.verdict, changed.cause);
+                self.events.record(
+                    EventKind::Health,
+                    Some(&service.name),
+                    Some(&server.name),
+                    message,
+                );
+            }
+        }
+        self.elect(&services);
+        services
+    }
+
+    /// Holds the elections of these services.
+    pub(super) fn elect(&mut self, services: &[usize]) {
+        let now = Instant::now();
+        for &place in services {
+            let surroundings = Surroundings { checks: &self.checks, edits: &self.edits };
+            let before = self.running.elect(place, surroundings, now);
+            if let (Some(before), Some(after)) = (before, self.running.election(place)) {
+                self.tell(place, &before, after);
+            }
+        }
+    }
+
+    /// When something is to happen although there is no news.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let wall = unix_time();
+        let drains = self.edits.deadlines().filter(|(_, _, until)| *until > wall);
+        let drain =
+            drains.map(|(_, _, until)| Instant::now() + Duration::from_secs(until - wall)).min();
+        [drain, self.running.due()].into_iter().flatten().min()
+    }
+
+    /// Holds the elections that are due; returns their services.
+    pub(super) fn elect_due(&mut self) -> Vec<usize> {
+        let mut services = self.running.due_at(Instant::now());
+        let drains = self.edits.deadlines();
+        services.extend(drains.filter_map(|(service, _, _)| self.running.place(service)));
+        services.sort_unstable();
+        services.dedup();
+        self.elect(&services);
+        services
+    }
+
+    /// Says what an election has changed.
+    fn tell(&self, place: usize, before: &Election, after: &Election) {
+        let Some(service) = self.running.config.services.get(place) else { return };
+        if before.standings.is_empty() {
+            return;
+        }
+        if before.tier != after.tier {
+            let message = after.tier.to_string();
+            self.events.record(EventKind::Service, Some(&service.name), None, message);
+        }
+        if before.standings.len() != after.standings.len() {
+            return;
+        }
+        let standings = before.standings.iter().zip(&after.standings);
+        for (server, (before, after)) in service.members().zip(standings) {
+            if after.resets && !before.resets && server.admin == AdminState::Drained {
+                let left = self.active(service, server);
+                let message = format!("the drain's time is over: {left} connections are reset");
+                let (service, server) = (Some(&*service.name), Some(&*server.name));
+                self.events.record(EventKind::Drain, service, server, message);
+            }
+        }
+    }
+
+    /// Connections of a server by the last count.
+    pub(super) fn active(&self, service: &Service, server: &Server) -> u64 {
+        let Some(entry) = self.observed.services.get(&desired::key(service)) else { return 0 };
+        let (address, port) = (server.address.ip().into(), server.address.port().to_be());
+        let same = |one: &lb_common::abi::Server| {
+            one.service == entry.id && one.address == address && one.port == port
+        };
+        let found = self.observed.present().find(|(_, one)| same(one));
+        found.map_or(0, |(index, one)| self.counts.of((index, one.generation)).total())
+    }
+}
+
+/// What a server counts as before its first check.
+fn initial(configured: Verdict) -> Verdict {
+    match configured {
+        Verdict::Up => Verdict::Up,
+        Verdict::Down | Verdict::Checking => Verdict::Checking,
+    }
+}
