@@ -5,6 +5,7 @@
 //! every service's slots name servers of its own that are present, so no packet sees half a
 //! change.
 
+mod ledger;
 mod observed;
 mod planner;
 mod pool;
@@ -14,6 +15,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
+pub use ledger::Ledger;
 pub use observed::{Observed, ServerIdentity};
 
 use crate::desired::Desired;
@@ -118,5 +120,5 @@ pub enum PlanError {
 /// changes, its new servers and its new table need room beside the old ones; what the services
 /// before it in the list gave up may be used for that, after [`Op::Settle`].
 pub fn plan(desired: &Desired, observed: &Observed) -> Result<Vec<Op>, PlanError> {
-    planner::plan(desired, observed)
+    Ledger::new(observed).plan(desired, observed)
 }

@@ -1,29 +1,15 @@
 use super::{
-    Observed, Op, PlanError, ServerIdentity,
+    Ledger, Observed, Op, PlanError,
     pool::Pool,
-    runs::Runs,
-    survey::{Survey, run},
+    survey::run,
 };
 use crate::desired::{self, Desired};
-use lb_common::abi::{Server, Service, ServiceKey, Sources, Timeouts, server_flags, service_flags};
-use std::collections::{HashMap, HashSet};
+use lb_common::abi::{
+    Server, Service, ServiceKey, Sources, Timeouts, mode, server_flags, service_flags,
+};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-pub(super) fn plan(desired: &Desired, observed: &Observed) -> Result<Vec<Op>, PlanError> {
-    check_limits(desired, observed)?;
-    let mut planner = Planner::new(desired, observed);
-    planner.add_links();
-    planner.add_sources();
-    planner.remove_services();
-    for service in &desired.services {
-        planner.service(service)?;
-    }
-    planner.settle();
-    planner.remove_links();
-    planner.write_sources();
-    Ok(planner.ops)
-}
-
-fn check_limits(desired: &Desired, observed: &Observed) -> Result<(), PlanError> {
+pub(super) fn check_limits(desired: &Desired, observed: &Observed) -> Result<(), PlanError> {
     let services = desired.services.len() as u64;
     let servers = desired.services.iter().map(|service| service.servers.len() as u64).sum();
     let slots = desired.services.iter().map(|service| service.table.len() as u64).sum();
@@ -50,22 +36,14 @@ enum Fragments {
     Ambiguous,
 }
 
-struct Planner<'a> {
-    desired: &'a Desired,
+/// A plan in the making.
+pub(super) struct Planner<'a> {
+    ledger: &'a mut Ledger,
     observed: &'a Observed,
     ops: Vec<Op>,
-    ids: Pool,
-    indexes: Pool,
-    runs: Runs,
-    /// See [`Survey::sound`].
-    sound: HashMap<ServiceKey, Service>,
-    /// Indexes of the present servers.
-    known: HashMap<ServerIdentity, u32>,
-    /// Present servers by the id of a sound service, less those that the plan keeps.
-    leaving: HashMap<u32, HashSet<u32>>,
     fragments: HashMap<ServiceKey, Fragments>,
-    /// The services map as it is at this point of the plan.
-    entries: HashMap<ServiceKey, Service>,
+    /// What the plan has changed in the services map so far.
+    entries: HashMap<ServiceKey, Option<Service>>,
     /// Servers that no table names any more.
     retired: Vec<u32>,
     /// Whether packets in flight may still use what the plan replaced.
@@ -73,49 +51,58 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(desired: &'a Desired, observed: &'a Observed) -> Self {
-        let survey = Survey::new(observed);
-        let mut ids = Pool::new(observed.service_capacity);
-        for service in observed.services.values().filter(|service| !is_ambiguous(service)) {
-            ids.mark(service.id);
-        }
-        let mut indexes = Pool::new(observed.servers.len() as u32);
-        let mut leaving: HashMap<u32, HashSet<u32>> = HashMap::new();
-        for (index, server) in observed.present() {
-            ids.mark(server.service);
-            indexes.mark(index);
-            leaving.entry(server.service).or_default().insert(index);
-        }
-
-        // Nobody's servers: an earlier plan was stopped between its steps.
-        let owners: HashSet<u32> = survey.sound.values().map(|service| service.id).collect();
-        let orphans = leaving.extract_if(|id, _| !owners.contains(id));
-        let mut retired: Vec<u32> = orphans.flat_map(|(_, servers)| servers).collect();
-        retired.sort_unstable();
-
+    pub(super) fn new(ledger: &'a mut Ledger, observed: &'a Observed) -> Self {
+        let retired = std::mem::take(&mut ledger.orphans);
         Self {
-            desired,
+            ledger,
             observed,
             ops: Vec::new(),
-            ids,
-            indexes,
-            runs: Runs::new(observed.slots.len() as u32, survey.used),
-            sound: survey.sound,
-            known: observed.indexes(),
-            leaving,
-            fragments: fragments(desired),
-            entries: observed.services.clone(),
+            fragments: HashMap::new(),
+            entries: HashMap::new(),
             unsettled: !retired.is_empty(),
             retired,
         }
     }
 
+    /// The plan for all services and links.
+    pub(super) fn everything(mut self, desired: &Desired) -> Result<Vec<Op>, PlanError> {
+        self.fragments = fragments(desired);
+        self.add_links(desired);
+        self.mark_sources(&desired.sources);
+        self.remove_services(desired);
+        for service in &desired.services {
+            self.service(service)?;
+        }
+        self.settle();
+        self.remove_links(desired);
+        self.unmark_sources(&desired.sources);
+        Ok(self.ops)
+    }
+
+    /// The plan for one service whose entries stay where they are.
+    pub(super) fn one(mut self, service: &desired::Service) -> Result<Vec<Op>, PlanError> {
+        let key = service.key.for_fragments();
+        let id = self.ledger.sound.get(&service.key).map(|entry| entry.id);
+        let entry = self.observed.services.get(&key);
+        if entry.is_some_and(|entry| !is_ambiguous(entry) && Some(entry.id) == id) {
+            self.fragments.insert(key, Fragments::Of(service.key));
+        }
+        let mut sources = Sources::EMPTY;
+        for server in service.servers.iter().filter(|server| server.mode == mode::NAT) {
+            sources.insert(&server.address, server.port, service.key.protocol);
+        }
+        self.mark_sources(&sources);
+        self.service(service)?;
+        self.settle();
+        Ok(self.ops)
+    }
+
     fn service(&mut self, service: &desired::Service) -> Result<(), PlanError> {
-        let old = self.sound.get(&service.key).copied();
+        let old = self.ledger.sound.get(&service.key).copied();
         let id = match old {
             Some(old) => old.id,
             None => {
-                let id = self.take("services", |planner| &mut planner.ids)?;
+                let id = self.take("services", |ledger| &mut ledger.ids)?;
                 self.ops.push(Op::ResetService { id });
                 id
             }
@@ -145,12 +132,11 @@ impl<'a> Planner<'a> {
 
         self.write_service(service.key, value);
         self.follow_with_fragments(service.key, value);
-        if let Some(old) = old {
-            if unchanged.is_none() {
-                self.retire_run(&old);
-            }
-            self.retire_servers(old.id);
+        self.ledger.sound.insert(service.key, value);
+        if let Some(old) = old.filter(|_| unchanged.is_none()) {
+            self.retire_run(&old);
         }
+        self.retire_servers(id, indexes.into_iter().collect());
         Ok(())
     }
 
@@ -162,10 +148,10 @@ impl<'a> Planner<'a> {
         may_be_known: bool,
     ) -> Result<u32, PlanError> {
         let identity = (service, server.address, server.port);
-        let known = self.known.get(&identity).copied().filter(|_| may_be_known);
+        let known = self.ledger.index(&identity).filter(|_| may_be_known);
         let index = match known {
             Some(index) => index,
-            None => self.take("servers", |planner| &mut planner.indexes)?,
+            None => self.take("servers", |ledger| &mut ledger.indexes)?,
         };
         let old = &self.observed.servers[index as usize];
         let value = Server {
@@ -181,8 +167,7 @@ impl<'a> Planner<'a> {
         };
         if known.is_none() {
             self.ops.push(Op::ResetServer { index });
-        } else if let Some(leaving) = self.leaving.get_mut(&service) {
-            leaving.remove(&index);
+            self.ledger.known.insert(identity, index);
         }
         if *old != value {
             self.ops.push(Op::WriteServer { index, value });
@@ -202,7 +187,10 @@ impl<'a> Planner<'a> {
     }
 
     fn write_service(&mut self, key: ServiceKey, value: Service) {
-        let old = self.entries.insert(key, value);
+        let old = match self.entries.insert(key, Some(value)) {
+            Some(planned) => planned,
+            None => self.observed.services.get(&key).copied(),
+        };
         if old == Some(value) {
             return;
         }
@@ -211,16 +199,16 @@ impl<'a> Planner<'a> {
     }
 
     fn remove_service(&mut self, key: ServiceKey) {
-        self.entries.remove(&key);
+        self.entries.insert(key, None);
         self.ops.push(Op::RemoveService { key });
         self.unsettled = true;
     }
 
     /// Takes down what is not wanted; first the entries for fragments, which point to the same
     /// slots as the services' own.
-    fn remove_services(&mut self) {
+    fn remove_services(&mut self, desired: &Desired) {
         let wanted: HashSet<ServiceKey> =
-            self.desired.services.iter().map(|service| service.key).collect();
+            desired.services.iter().map(|service| service.key).collect();
         let observed = self.observed;
         let mut gone: Vec<ServiceKey> =
             observed.services.keys().copied().filter(|key| !wanted.contains(key)).collect();
@@ -242,25 +230,35 @@ impl<'a> Planner<'a> {
         }
         for key in services {
             self.remove_service(key);
-            if let Some(old) = self.sound.remove(&key) {
+            if let Some(old) = self.ledger.sound.remove(&key) {
                 self.retire_run(&old);
-                self.retire_servers(old.id);
-                self.ids.retire(old.id);
+                self.retire_servers(old.id, BTreeSet::new());
+                self.ledger.ids.retire(old.id);
             }
         }
     }
 
     fn retire_run(&mut self, old: &Service) {
         if old.slots > 0 {
-            self.runs.retire(run(old));
+            self.ledger.runs.retire(run(old));
         }
     }
 
-    fn retire_servers(&mut self, id: u32) {
-        let mut leaving: Vec<u32> = self.leaving.remove(&id).into_iter().flatten().collect();
-        leaving.sort_unstable();
-        self.unsettled |= !leaving.is_empty();
-        self.retired.extend(leaving);
+    /// Leaves a service these servers, and nobody else.
+    fn retire_servers(&mut self, id: u32, stay: BTreeSet<u32>) {
+        let before = self.ledger.members.remove(&id).unwrap_or_default();
+        for &index in before.difference(&stay) {
+            let server = &self.observed.servers[index as usize];
+            let identity = (server.service, server.address, server.port);
+            if self.ledger.index(&identity) == Some(index) {
+                self.ledger.known.remove(&identity);
+            }
+            self.retired.push(index);
+            self.unsettled = true;
+        }
+        if !stay.is_empty() {
+            self.ledger.members.insert(id, stay);
+        }
     }
 
     /// Lets packets in flight pass; what was retired before is free afterwards.
@@ -275,67 +273,68 @@ impl<'a> Planner<'a> {
                 index,
                 value: Server { flags: old.flags & !server_flags::PRESENT, ..old },
             });
-            self.indexes.retire(index);
+            self.ledger.indexes.retire(index);
         }
-        self.indexes.release();
-        self.ids.release();
-        self.runs.release();
+        self.ledger.indexes.release();
+        self.ledger.ids.release();
+        self.ledger.runs.release();
     }
 
     fn take(
         &mut self,
         limit: &'static str,
-        pool: fn(&mut Self) -> &mut Pool,
+        pool: fn(&mut Ledger) -> &mut Pool,
     ) -> Result<u32, PlanError> {
-        if let Some(number) = pool(self).take() {
+        if let Some(number) = pool(self.ledger).take() {
             return Ok(number);
         }
         self.settle();
-        let pool = pool(self);
+        let pool = pool(self.ledger);
         let (have, need) = (pool.capacity(), pool.in_use() + 1);
         pool.take().ok_or(PlanError::Limit { limit, have, need })
     }
 
     fn take_run(&mut self, length: u32) -> Result<u32, PlanError> {
-        if let Some(start) = self.runs.take(length) {
+        if let Some(start) = self.ledger.runs.take(length) {
             return Ok(start);
         }
         self.settle();
-        let have = self.runs.capacity();
-        let need = u64::from(self.runs.in_use()) + u64::from(length);
-        self.runs.take(length).ok_or(if need > u64::from(have) {
+        let runs = &mut self.ledger.runs;
+        let have = runs.capacity();
+        let need = u64::from(runs.in_use()) + u64::from(length);
+        runs.take(length).ok_or(if need > u64::from(have) {
             PlanError::Limit { limit: "slots", have, need }
         } else {
             PlanError::Fragmented { have, need: length }
         })
     }
 
-    fn add_links(&mut self) {
-        for (&ifindex, &value) in &self.desired.links {
+    fn add_links(&mut self, desired: &Desired) {
+        for (&ifindex, &value) in &desired.links {
             if self.observed.links.get(&ifindex) != Some(&value) {
                 self.ops.push(Op::WriteLink { ifindex, value });
             }
         }
     }
 
-    fn remove_links(&mut self) {
+    fn remove_links(&mut self, desired: &Desired) {
         let observed = self.observed.links.keys();
-        let gone = observed.filter(|ifindex| !self.desired.links.contains_key(ifindex));
+        let gone = observed.filter(|ifindex| !desired.links.contains_key(ifindex));
         self.ops.extend(gone.map(|&ifindex| Op::RemoveLink { ifindex }));
     }
 
     /// Marks the new NAT servers beside the old ones, before the first packet goes to them.
-    fn add_sources(&mut self) {
-        let both = union(&self.observed.sources, &self.desired.sources);
+    fn mark_sources(&mut self, sources: &Sources) {
+        let both = union(&self.observed.sources, sources);
         if both != self.observed.sources {
             self.ops.push(Op::WriteSources(both));
         }
     }
 
-    /// Leaves only those of the new state marked.
-    fn write_sources(&mut self) {
-        if union(&self.observed.sources, &self.desired.sources) != self.desired.sources {
-            self.ops.push(Op::WriteSources(self.desired.sources.clone()));
+    /// Leaves only these marked.
+    fn unmark_sources(&mut self, sources: &Sources) {
+        if *union(&self.observed.sources, sources) != *sources {
+            self.ops.push(Op::WriteSources(Box::new(*sources)));
         }
     }
 }
@@ -352,7 +351,7 @@ const AMBIGUOUS: Service = Service {
     pad_end: 0,
 };
 
-fn is_ambiguous(service: &Service) -> bool {
+pub(super) fn is_ambiguous(service: &Service) -> bool {
     service.flags & service_flags::AMBIGUOUS != 0
 }
 

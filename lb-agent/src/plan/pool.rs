@@ -27,6 +27,11 @@ impl Pool {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn used(&self) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.used).filter(|(_, used)| **used).map(|(number, _)| number)
+    }
+
     pub(super) fn take(&mut self) -> Option<u32> {
         while *self.used.get(self.lowest as usize)? {
             self.lowest += 1;

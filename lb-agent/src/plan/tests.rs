@@ -209,6 +209,8 @@ fn any_state() -> impl Strategy<Value = Desired> {
     (services, links).prop_map(|(services, links)| Desired { links, ..desired(services) })
 }
 
+mod kept;
+
 proptest! {
     #[test]
     fn any_state_leads_to_any_other(states in prop::collection::vec(any_state(), 1..4)) {
