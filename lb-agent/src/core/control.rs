@@ -155,7 +155,7 @@ impl From<dataplane::Error> for Refusal {
 
 fn find_service<'a>(agent: &'a Agent, name: &str) -> Result<&'a config::Service, Refusal> {
     let services = &agent.config.services;
-    services.iter().find(|service| service.name == name).ok_or_else(|| {
+    agent.config.service(name).map(|service| &**service).ok_or_else(|| {
         Refusal::unknown("service", name, services.iter().map(|service| service.name.as_str()))
     })
 }
@@ -165,7 +165,7 @@ fn find_server<'a>(
     name: &str,
 ) -> Result<&'a config::Server, Refusal> {
     let servers = &service.servers;
-    servers.iter().find(|server| server.name == name).ok_or_else(|| {
+    service.server(name).ok_or_else(|| {
         let kind = format!("server of {}", service.name);
         Refusal::unknown(&kind, name, servers.iter().map(|server| server.name.as_str()))
     })
