@@ -41,6 +41,11 @@ impl<'a> Field<'a> {
         self.problems.report(self.node.place, || (self.path(), message.into()))
     }
 
+    /// Reports what a rule says against this value.
+    pub(super) fn obey(&self, rule: Result<(), String>) -> Read<()> {
+        rule.map_err(|message| self.report(message))
+    }
+
     pub(super) fn wrong_type(&self, expected: &str) -> Reported {
         let found = match &self.node.value {
             Value::Null => "nothing".to_owned(),
@@ -95,6 +100,14 @@ impl<'a> Field<'a> {
         let value = read(&mut mapping);
         let unknown = mapping.refuse_the_rest();
         duplicates.and(unknown).and(value)
+    }
+
+    /// Reads a mapping without any fields, which a single word stands for.
+    pub(super) fn empty_mapping<T>(
+        &self,
+        read: impl FnOnce(&mut Mapping<'_>) -> Read<T>,
+    ) -> Read<T> {
+        read(&mut Mapping { field: self, entries: HashMap::new(), known: Vec::new() })
     }
 
     /// Path from the root, like `services[0].servers[1].weight`.
@@ -180,6 +193,24 @@ impl<'a> Mapping<'a> {
         Ok(self.optional(key, read)?.map_or(default, |at| at.value))
     }
 
+    /// Refuses a field that has no place in this mapping, with the reason.
+    pub(super) fn misplaced(
+        &mut self,
+        key: &'static str,
+        reason: impl FnOnce() -> String,
+    ) -> Read<()> {
+        match self.entries.remove(key) {
+            Some(entry) => Err(self.field.report_key(key, entry.place, reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves a field unread, whatever it says.
+    pub(super) fn skip(&mut self, key: &'static str) {
+        self.known.push(key);
+        self.entries.remove(key);
+    }
+
     /// Files the entries by name; of several with one name, the first counts.
     fn index(&mut self, entries: &'a [Entry<'a>]) -> Read<()> {
         let mut outcome = Ok(());
@@ -217,27 +248,47 @@ impl<'a> Mapping<'a> {
 }
 
 /// Things that must differ, and where each was seen first.
-pub(super) struct Distinct<K>(HashMap<K, Place>);
+pub(super) struct Distinct<K>(HashMap<K, Seen>);
+
+/// Where a thing was seen: `the service in line 7`, `the service that runs`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Seen {
+    At(Place),
+    Running,
+}
+
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::At(place) => write!(f, "in line {}", place.line),
+            Self::Running => f.write_str("that runs"),
+        }
+    }
+}
 
 impl<K: Hash + Eq> Distinct<K> {
     pub(super) fn new() -> Self {
         Self(HashMap::new())
     }
 
-    /// Reports on `field` if `key` was seen before; `message` is told in which line.
+    /// Things that run already.
+    pub(super) fn running(keys: impl Iterator<Item = K>) -> Self {
+        Self(keys.map(|key| (key, Seen::Running)).collect())
+    }
+
+    /// Reports on `field` if `key` was seen before; `message` is told where.
     pub(super) fn claim(
         &mut self,
         key: K,
         field: &Field<'_>,
-        message: impl FnOnce(u32) -> String,
+        message: impl FnOnce(Seen) -> String,
     ) -> Read<()> {
-        let place = field.node.place;
         match self.0.get(&key) {
             None => {
-                self.0.insert(key, place);
+                self.0.insert(key, Seen::At(field.node.place));
                 Ok(())
             }
-            Some(first) => Err(field.report(message(first.line))),
+            Some(first) => Err(field.report(message(*first))),
         }
     }
 }

@@ -1,10 +1,12 @@
-use super::decode::Field;
+use super::decode::{Field, Read};
+use super::document::Context;
+use super::host::{Host, ThisHost};
 use super::model::Config;
 use super::problem::{Place, Problems};
 use super::{document, node};
 use lb_common::api::{MAX_CHECK, Problem};
 use std::fs::OpenOptions;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -28,15 +30,7 @@ pub fn parse_bytes(
     bytes: &[u8],
     interface_exists: &dyn Fn(&str) -> bool,
 ) -> Result<Config, Vec<Problem>> {
-    match str::from_utf8(bytes) {
-        Ok(text) => parse(path, text, interface_exists),
-        Err(error) => {
-            let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-            let byte = bytes[error.valid_up_to()];
-            let message = format!("the byte {byte:#04x} is not UTF-8; save the file as UTF-8");
-            Err(Problems::only(path, Place::after(&valid), message))
-        }
-    }
+    parse(path, utf8(path, bytes)?, interface_exists)
 }
 
 /// Reads a configuration from `text`, or says all that is wrong with it; `path` names the text in
@@ -46,17 +40,39 @@ pub fn parse(
     text: &str,
     interface_exists: &dyn Fn(&str) -> bool,
 ) -> Result<Config, Vec<Problem>> {
+    let host = ThisHost(interface_exists);
+    read_text(path, text, document::CONFIGURATION, &host, document::config)
+}
+
+/// Reads what `read` reads from a text, or says all that is wrong with it.
+pub(super) fn read_text<T>(
+    path: &str,
+    text: &str,
+    expected: &str,
+    host: &dyn Host,
+    read: impl FnOnce(&Field<'_>, &Context<'_>) -> Read<T>,
+) -> Result<T, Vec<Problem>> {
     let root = match node::read(text) {
         Ok(Some(root)) => root,
         Ok(None) => {
-            let message = format!("empty; expected {}", document::CONFIGURATION);
+            let message = format!("empty; expected {expected}");
             return Err(Problems::only(path, Place::default(), message));
         }
         Err(error) => return Err(Problems::only(path, error.place, error.message)),
     };
     let problems = Problems::new(path);
-    let config = document::config(&Field::root(&root, &problems), interface_exists);
-    config.map_err(|_| problems.into_vec())
+    let value = read(&Field::root(&root, &problems), &Context::new(host));
+    value.map_err(|_| problems.into_vec())
+}
+
+/// A text of bytes that are UTF-8.
+pub(super) fn utf8<'t>(path: &str, bytes: &'t [u8]) -> Result<&'t str, Vec<Problem>> {
+    str::from_utf8(bytes).map_err(|error| {
+        let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let byte = bytes[error.valid_up_to()];
+        let message = format!("the byte {byte:#04x} is not UTF-8; save the file as UTF-8");
+        Problems::only(path, Place::after(&valid), message)
+    })
 }
 
 /// At most one byte more than is allowed.

@@ -20,14 +20,26 @@
 //! [`Config`] by the table of fields in `document`, with the helpers of `decode` and the rules
 //! of `value` and `check`. Reading goes on after a problem, so all are reported at once.
 
-mod check;
+mod checks;
 mod decode;
+mod diff;
 mod document;
+mod duration;
+mod emit;
+mod fragment;
+mod host;
 mod load;
 mod model;
 mod node;
 mod problem;
+mod rules;
 mod value;
+mod warnings;
 
+pub use diff::diff;
+pub use emit::{server_text, service_text, to_yaml};
+pub(crate) use fragment::{accepted_server, accepted_service};
+pub use fragment::{parse_server, parse_service};
 pub use load::{load, parse, parse_bytes};
 pub use model::{Config, FALLBACK, Limits, Persist, Server, ServerCheck, Service};
+pub(crate) use rules::fits;

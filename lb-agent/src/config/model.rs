@@ -17,7 +17,8 @@ pub struct Config {
     /// Whether the file is read again when it changes.
     pub autoreload: bool,
     /// The services, in the file's order; names are unique, and so are (address, protocol).
-    pub services: Vec<Service>,
+    /// Shared, so that a configuration is cheap to copy but for what changes.
+    pub services: Vec<Arc<Service>>,
 }
 
 /// How much the maps hold. They are sized when the data plane is loaded first.
@@ -140,6 +141,20 @@ pub enum ServerCheck {
 /// Name of a service's fallback, which no server of a list may have.
 pub const FALLBACK: &str = "fallback";
 
+impl Config {
+    /// The service of a name.
+    pub fn service(&self, name: &str) -> Option<&Arc<Service>> {
+        self.services.iter().find(|service| service.name == name)
+    }
+}
+
+impl Persist {
+    /// The longest prefix that the addresses of a service's clients have: of the whole address.
+    pub fn longest_prefix(service: SocketAddr) -> u8 {
+        if service.is_ipv4() { 32 } else { 128 }
+    }
+}
+
 impl Service {
     /// A service of TCP over direct routing without servers, and with nothing special about it.
     pub fn new(name: impl Into<String>, address: SocketAddr) -> Self {
@@ -164,6 +179,11 @@ impl Service {
     /// Its servers, and its fallback at the end.
     pub fn members(&self) -> impl Iterator<Item = &Server> {
         self.servers.iter().chain(&self.fallback)
+    }
+
+    /// The server of a name in its list.
+    pub fn server(&self, name: &str) -> Option<&Server> {
+        self.servers.iter().find(|server| server.name == name)
     }
 
     /// The check of one of its servers, if it has any.

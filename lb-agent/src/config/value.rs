@@ -12,9 +12,6 @@ const LONGEST_NAME: usize = 64;
 /// Longest name of an interface (`IFNAMSIZ`, less the terminating NUL).
 const LONGEST_INTERFACE: usize = 15;
 
-/// Units of a duration, in seconds.
-const UNITS: [(char, u32); 4] = [('s', 1), ('m', 60), ('h', 60 * 60), ('d', 24 * 60 * 60)];
-
 /// The name of a service or server.
 pub(super) fn name(field: &Field<'_>) -> Read<String> {
     let name = field.text("a name")?;
@@ -69,28 +66,6 @@ pub(super) fn number(range: RangeInclusive<u32>) -> impl Fn(&Field<'_>) -> Read<
     }
 }
 
-/// A duration in whole seconds: `90`, `90s`, `15m`, `2h` or `1d`.
-pub(super) fn seconds(range: RangeInclusive<u32>) -> impl Fn(&Field<'_>) -> Read<u32> {
-    const EXPECTED: &str = "a duration like 90s, 15m, 2h or 1d";
-    move |field| {
-        let text = field.text(EXPECTED)?;
-        let (digits, unit) = UNITS
-            .iter()
-            .find_map(|&(letter, unit)| Some((text.strip_suffix(letter)?, unit)))
-            .unwrap_or((text, 1));
-        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(field.wrong_type(EXPECTED));
-        }
-        match digits.parse::<u32>().ok().and_then(|number| number.checked_mul(unit)) {
-            Some(seconds) if range.contains(&seconds) => Ok(seconds),
-            _ => {
-                let (min, max) = (duration(*range.start()), duration(*range.end()));
-                Err(field.report(format!("{} is out of range: {min} to {max}", shown(text))))
-            }
-        }
-    }
-}
-
 /// One of several words.
 pub(super) fn word<'w, T>(
     choices: impl Iterator<Item = (&'w str, T)> + Clone,
@@ -106,6 +81,19 @@ pub(super) fn word<'w, T>(
             field.report(format!("{} is not known{hint}; accepted are {}", quote(text), listed()))
         })
     }
+}
+
+/// Yes or no.
+pub(super) fn truth(field: &Field<'_>) -> Read<bool> {
+    word([("true", true), ("false", false), ("yes", true), ("no", false)].into_iter())(field)
+}
+
+/// The words of an enumeration.
+pub(super) fn words<T: Copy>(
+    all: &'static [T],
+    word: fn(T) -> &'static str,
+) -> impl Iterator<Item = (&'static str, T)> + Clone {
+    all.iter().map(move |&value| (word(value), value))
 }
 
 /// A prime number up to `max`.
@@ -125,6 +113,16 @@ pub(super) fn prime(max: u32) -> impl Fn(&Field<'_>) -> Read<u32> {
 
 /// An address that packets can be sent to, and a port.
 pub(super) fn endpoint(field: &Field<'_>) -> Read<SocketAddr> {
+    let address = endpoint_or_loopback(field)?;
+    if address.ip().is_loopback() {
+        let why = "it is a loopback address, which never leaves a host";
+        return Err(field.report(format!("{address} cannot be used: {why}")));
+    }
+    Ok(address)
+}
+
+/// Like [`endpoint`], or this host and a port.
+pub(super) fn endpoint_or_loopback(field: &Field<'_>) -> Read<SocketAddr> {
     const EXPECTED: &str = "an address with a port, like 192.168.0.99:80 or \"[2001:db8::99]:80\"";
     let text = field.text(EXPECTED)?;
     let address = text.parse::<SocketAddr>().map_err(|_| {
@@ -134,6 +132,20 @@ pub(super) fn endpoint(field: &Field<'_>) -> Read<SocketAddr> {
         )
     })?;
     match why_unusable(address) {
+        None => Ok(address),
+        Some(why) => Err(field.report(format!("{address} cannot be used: {why}"))),
+    }
+}
+
+/// An address without a port; loopback is one too.
+pub(super) fn ip_address(field: &Field<'_>) -> Read<IpAddr> {
+    const EXPECTED: &str = "an address without a port, like 192.168.0.150 or \"2001:db8::150\"";
+    let text = field.text(EXPECTED)?;
+    let address = text
+        .parse::<IpAddr>()
+        .map_err(|_| field.report(format!("{} is no address; expected {EXPECTED}", quote(text))))?;
+    // Any port that exists does for the rules.
+    match why_unusable(SocketAddr::new(address, 1)) {
         None => Ok(address),
         Some(why) => Err(field.report(format!("{address} cannot be used: {why}"))),
     }
@@ -181,7 +193,6 @@ fn why_unusable(address: SocketAddr) -> Option<&'static str> {
         (ip.is_unspecified(), "it stands for no address"),
         (ip.is_multicast(), "it is a multicast address"),
         (ip == Ipv4Addr::BROADCAST, "it is the broadcast address"),
-        (ip.is_loopback(), "it is a loopback address, which never leaves a host"),
         (
             v6_is(|v6| v6.ip().to_ipv4_mapped().is_some()),
             "it is an IPv4 address in IPv6 form; write it as IPv4",
@@ -199,14 +210,8 @@ fn is_prime(number: u32) -> bool {
     number >= 2 && !divisors.any(|divisor| number.is_multiple_of(divisor))
 }
 
-/// Seconds in the largest unit that fits.
-fn duration(seconds: u32) -> String {
-    let largest = UNITS.iter().rev().find(|(_, unit)| seconds.is_multiple_of(*unit));
-    largest.map_or(seconds.to_string(), |(letter, unit)| format!("{}{letter}", seconds / unit))
-}
-
 /// A number from the file, cut short without quotes.
-fn shown(number: &str) -> String {
+pub(super) fn shown(number: &str) -> String {
     const DIGITS: usize = 20;
     match number.get(..DIGITS) {
         Some(start) if number.len() > DIGITS => format!("{start}…"),
@@ -225,11 +230,5 @@ mod tests {
         assert!(is_prime(65_537) && is_prime(4_194_301));
         assert!(!is_prime(4_194_303) && !is_prime(65_521 * 65_521));
         assert!(is_prime(4_294_967_291) && !is_prime(u32::MAX));
-    }
-
-    #[test]
-    fn durations_in_words() {
-        let words = [1, 90, 120, 7200, 7 * 24 * 60 * 60].map(duration);
-        assert_eq!(words, ["1s", "90s", "2m", "2h", "7d"]);
     }
 }

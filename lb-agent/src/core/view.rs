@@ -137,6 +137,7 @@ impl<'a> View<'a> {
             .config()
             .services
             .iter()
+            .map(|one| &**one)
             .filter(|one| service.is_none_or(|wanted| wanted.name == one.name));
         let servers: HashMap<u32, (&config::Service, &config::Server)> = services
             .flat_map(|service| service.members().map(move |server| (service, server)))

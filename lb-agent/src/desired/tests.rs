@@ -27,7 +27,7 @@ fn service(mode: Mode, scheduler: Scheduler) -> config::Service {
 }
 
 fn desired(service: config::Service, resolution: Option<&Resolution>) -> Desired {
-    let config = Config { services: vec![service], ..Config::default() };
+    let config = Config { services: vec![Arc::new(service)], ..Config::default() };
     let inputs = Inputs {
         standings: &|service| {
             let standing =

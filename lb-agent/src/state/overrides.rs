@@ -208,6 +208,6 @@ mod tests {
         use crate::config::{Server, Service};
         let mut one = Service::new(service, ([192, 0, 2, 1], 80).into());
         one.servers.push(Server::new(server, ([192, 0, 2, 2], 80).into(), 1));
-        Config { services: vec![one], ..Config::default() }
+        Config { services: vec![std::sync::Arc::new(one)], ..Config::default() }
     }
 }

@@ -2,6 +2,7 @@ use super::read;
 use lb_agent::config::{Config, Limits, Server, Service};
 use lb_common::abi::Timeouts;
 use lb_common::api::{Mode, Protocol, Scheduler};
+use std::sync::Arc;
 
 #[test]
 fn every_field() {
@@ -34,7 +35,7 @@ fn every_field() {
         interfaces: vec!["eth0".to_owned(), "eth1".to_owned()],
         limits: Limits { services: 10, servers: 20, slots: 70000, flows: 40, half_open: 50 },
         services: vec![
-            Service {
+            Arc::new(Service {
                 mode: Mode::Nat,
                 scheduler: Scheduler::Mh,
                 hash_port: true,
@@ -45,14 +46,14 @@ fn every_field() {
                     server("webB", "192.168.0.103:8081", 1000),
                 ],
                 ..Service::new("web", "192.168.0.99:80".parse().unwrap())
-            },
-            Service {
+            }),
+            Arc::new(Service {
                 protocol: Protocol::Udp,
                 mode: Mode::Tunnel,
                 scheduler: Scheduler::Sh,
                 servers: vec![server("7", "[2001:db8::1]:53", 1)],
                 ..Service::new("dns.v6", "[2001:db8::99]:53".parse().unwrap())
-            },
+            }),
         ],
         ..Config::default()
     };

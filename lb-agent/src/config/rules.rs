@@ -1,7 +1,7 @@
 //! The rules that concern more than one field.
 
 use super::decode::{At, Field, Read};
-use super::model::{Config, Limits, Service};
+use super::model::{Config, Limits, Server, Service};
 use lb_common::api::{Mode, Protocol, Scheduler};
 use std::net::SocketAddr;
 
@@ -15,13 +15,20 @@ pub(super) struct Known {
     pub(super) mode: Option<Mode>,
 }
 
+impl Known {
+    /// All that is to be known.
+    pub(super) fn of(service: &Service) -> Self {
+        Self { address: Some(service.address), mode: Some(service.mode) }
+    }
+}
+
 /// A server must be one that the service's mode can reach.
-pub(super) fn server_address(field: &Field<'_>, server: SocketAddr, service: Known) -> Read<()> {
+pub(super) fn reach(server: SocketAddr, service: Known) -> Result<(), String> {
     let (Some(address), Some(mode)) = (service.address, service.mode) else {
         return Ok(());
     };
     let same_family = server.is_ipv4() == address.is_ipv4();
-    let problem = match mode {
+    Err(match mode {
         _ if server == address => {
             "this is the service's own address; name a real server's".to_owned()
         }
@@ -40,8 +47,30 @@ pub(super) fn server_address(field: &Field<'_>, server: SocketAddr, service: Kno
             address.port()
         ),
         _ => return Ok(()),
-    };
-    Err(field.report(problem))
+    })
+}
+
+/// A fallback may be this director too, whose own stack takes the packets as they are.
+pub(super) fn reach_fallback(fallback: SocketAddr, service: Known) -> Result<(), String> {
+    reach(fallback, service)?;
+    match service.address {
+        Some(address) if fallback.ip().is_loopback() && fallback.port() != address.port() => {
+            Err(format!(
+                "this director takes the packets as they are, so the port must be the service's, {}",
+                address.port()
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A server that comes to a service at run time must find its place there.
+pub(crate) fn fits(service: &Service, server: &Server) -> Result<(), String> {
+    reach(server.address, Known::of(service))?;
+    match service.members().find(|other| other.address == server.address) {
+        Some(other) => Err(format!("server {} has its address, {}", other.name, other.address)),
+        None => Ok(()),
+    }
 }
 
 /// A flag belongs to one scheduler.
@@ -88,6 +117,18 @@ impl Totals {
         Self { limits, services: 0, servers: 0, slots: 0 }
     }
 
+    /// Counts from what runs.
+    pub(super) fn running(config: &Config) -> Self {
+        let services = || config.services.iter();
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Self {
+            limits: Some(config.limits),
+            services: number(config.services.len()),
+            servers: number(services().map(|service| service.members().count()).sum()),
+            slots: services().filter_map(|service| service.table_size).map(u64::from).sum(),
+        }
+    }
+
     /// Counts a service; the first one too many is reported.
     pub(super) fn add_service(&mut self, field: &Field<'_>) -> Read<()> {
         self.services = self.services.saturating_add(1);
@@ -120,27 +161,6 @@ impl Totals {
             }
             _ => Ok(()),
         }
-    }
-}
-
-impl Config {
-    /// What is legal, but perhaps not meant: a sentence each.
-    pub fn warnings(&self) -> Vec<String> {
-        self.services.iter().filter_map(warning).collect()
-    }
-}
-
-fn warning(service: &Service) -> Option<String> {
-    let name = &service.name;
-    let mut weights = service.servers.iter().map(|server| server.weight);
-    if service.servers.is_empty() {
-        Some(format!("service {name} has no servers: nobody takes its connections"))
-    } else if weights.clone().all(|weight| weight == 0) {
-        Some(format!("service {name}: every weight is 0: nobody takes new connections"))
-    } else if service.scheduler == Scheduler::Rr && weights.any(|weight| weight > 1) {
-        Some(format!("service {name}: scheduler rr ignores the weights; wrr honours them"))
-    } else {
-        None
     }
 }
 
