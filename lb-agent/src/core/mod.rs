@@ -9,6 +9,7 @@ use crate::{
     api::{self, Api, Listener},
     config,
     dataplane::Dataplane,
+    events::EventLog,
     host::{self, Instance},
     netlink::Resolver,
     state::Store,
@@ -84,7 +85,7 @@ pub async fn run(options: Options) -> Result<()> {
     let mut resolver = Resolver::start().await.context("following routes and neighbours")?;
     agent::follow(&mut resolver, &config);
     learn_ways(&mut resolver).await;
-    let listener = Listener::bind(&options.socket).await?;
+    let listener = Listener::bind(&options.socket, config.group.as_deref()).await?;
 
     let mut dataplane = Dataplane::load(&options.pin_root, &config.limits, options.packet_log)?;
     if options.packet_log {
@@ -106,10 +107,11 @@ pub async fn run(options: Options) -> Result<()> {
 
     let (handle, mut calls) = api::channel();
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(api::serve(listener, Api::new(handle, check), async {
-        // Stopping is what it means that the sender is gone.
-        let _ = stopped.await;
-    }));
+    let server =
+        tokio::spawn(api::serve(listener, Api::new(handle, EventLog::default(), check), async {
+            // Stopping is what it means that the sender is gone.
+            let _ = stopped.await;
+        }));
     info!(node = agent.node(), "running");
 
     let mut reconcile = interval(RECONCILE);
