@@ -5,6 +5,7 @@ pub mod config;
 pub mod core;
 pub mod dataplane;
 pub mod desired;
+pub mod events;
 pub mod health;
 pub mod host;
 pub mod netlink;

@@ -92,6 +92,9 @@ pub enum Refusal {
     /// It can be read, but its values are not acceptable.
     #[error("{0}")]
     Invalid(String),
+    /// Too many others do the same.
+    #[error("{0}")]
+    Busy(String),
     /// The agent could not do it.
     #[error("{0}")]
     Failed(String),
@@ -119,6 +122,13 @@ impl Refusal {
             message += &format!(" and {} more", known.len() - LISTED);
         }
         Self::Unknown(message)
+    }
+
+    /// A server is named, and no service.
+    pub fn nameless_server() -> Self {
+        Self::Malformed(
+            "a server's name is unique within its service only: name that too".to_owned(),
+        )
     }
 }
 

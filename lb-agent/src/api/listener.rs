@@ -1,12 +1,13 @@
 use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::Group;
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
-/// Who may speak to the agent: its user and its group.
+/// Who may speak to the agent: its user and one group.
 const MODE: u32 = 0o660;
 
 /// Connections that wait to be accepted; more are refused.
@@ -33,6 +34,17 @@ pub enum BindError {
     /// Something that is not a socket has this name.
     #[error("{}: not a socket; remove it, or choose another path", .0.display())]
     NotASocket(PathBuf),
+    /// There is no such group.
+    #[error("this host has no group {0:?}; create it with groupadd, or name another")]
+    NoGroup(String),
+    /// The group cannot be looked up.
+    #[error("cannot look up the group {name:?}: {source}")]
+    Group {
+        /// Its name.
+        name: String,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The system refuses.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -46,15 +58,17 @@ pub enum BindError {
 }
 
 impl Listener {
-    /// Listens on `path`, for the agent's user and group. Creates the folder; replaces the socket
-    /// of an agent that is gone, and refuses to take that of one that answers.
-    pub async fn bind(path: impl Into<PathBuf>) -> Result<Self, BindError> {
+    /// Listens on `path`, for the agent's user and for `group`; by default, for the agent's own
+    /// group. Creates the folder; replaces the socket of an agent that is gone, and refuses to take
+    /// that of one that answers.
+    pub async fn bind(path: impl Into<PathBuf>, group: Option<&str>) -> Result<Self, BindError> {
         let path = path.into();
+        let group = group.map(find_group).transpose()?;
         let folder = match path.parent() {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
-        fs::create_dir_all(folder).map_err(failed("create the folder", folder))?;
+        create_folder(folder).map_err(failed("create the folder", folder))?;
 
         // Held from looking to binding, so that two agents cannot both find the socket stale.
         let lock = File::open(folder).map_err(failed("open the folder", folder))?;
@@ -71,7 +85,8 @@ impl Listener {
         fchmod(&socket, Mode::from_bits_truncate(MODE))
             .map_err(|error| failed("listen on", &path)(error.into()))?;
         socket.bind(&path).map_err(failed("listen on", &path))?;
-        fs::set_permissions(&path, Permissions::from_mode(MODE))
+        lchown(&path, None, group)
+            .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(MODE)))
             .and_then(|()| Ok((identity(&path)?, socket.listen(BACKLOG)?)))
             .map_err(|source| {
                 let _ = fs::remove_file(&path);
@@ -92,6 +107,25 @@ impl Drop for Listener {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Number of a group of this host.
+fn find_group(name: &str) -> Result<u32, BindError> {
+    match Group::from_name(name) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) => Err(BindError::NoGroup(name.to_owned())),
+        Err(error) => Err(BindError::Group { name: name.to_owned(), source: error.into() }),
+    }
+}
+
+/// Whatever the umask: who may use the socket is said by its own mode.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    const MODE: u32 = 0o755;
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    fs::set_permissions(folder, Permissions::from_mode(MODE))
 }
 
 /// Makes sure that nobody listens on `path`.

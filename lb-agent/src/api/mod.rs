@@ -4,13 +4,14 @@
 //! core implements; the core takes calls from its [`Calls`] one by one, so it owns its state alone:
 //!
 //! ```no_run
-//! # use lb_agent::api::{self, Api, Control, Listener, Refusal};
+//! # use lb_agent::{api::{self, Api, Control, Listener, Refusal}, events::EventLog};
 //! # async fn run(mut core: impl Control, socket: &std::path::Path) -> Result<(), api::BindError> {
 //! let (handle, mut calls) = api::channel();
-//! let listener = Listener::bind(socket).await?;
+//! let listener = Listener::bind(socket, None).await?;
 //! let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
 //! let check = |_name: &str, _text: &[u8]| vec![];
-//! let server = tokio::spawn(api::serve(listener, Api::new(handle, check), async {
+//! let api = Api::new(handle, EventLog::default(), check);
+//! let server = tokio::spawn(api::serve(listener, api, async {
 //!     let _ = stopped.await;
 //! }));
 //! while let Some(call) = calls.recv().await {
@@ -22,8 +23,12 @@
 //! # }
 //! ```
 
+mod changes;
 mod control;
+mod follow;
 mod listener;
+mod place;
+mod refuse;
 mod routes;
 mod serve;
 #[cfg(test)]

@@ -1,51 +1,73 @@
-use super::{Handle, Limits, Refusal};
+use super::place::Place;
+use super::{Handle, Limits, Refusal, changes, follow};
+use crate::events::EventLog;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State};
-use axum::http::{Method, StatusCode, Uri};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Path, Query, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, Method, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use lb_common::api::{
-    ConnectionQuery, Connections, Error, MAX_CHECK, Problem, ReasonCount, Server, ServerChange,
-    Service, Status,
+    ConnectionQuery, Connections, Difference, MAX_CHECK, MAX_SERVICE, Problem, ReasonCount,
+    ServerDetail, Service, Status,
 };
 use serde::Deserialize;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-/// Largest body of any other request than a check, in bytes.
-const MAX_BODY: usize = 64 << 10;
+/// Largest body of a request that has no limit of its own, in bytes.
+pub(super) const MAX_BODY: usize = 64 << 10;
 
 /// Checks that may be under way at the same time; each may hold [`MAX_CHECK`] bytes.
 const CHECKS: usize = 4;
 
+/// Answers with all services or connections that may be under way at the same time; with 100,000
+/// servers each holds some 40 MB until its client has taken it.
+const LISTS: usize = 4;
+
 /// What the server needs to answer.
 #[derive(Clone)]
 pub struct Api {
-    core: Handle,
+    pub(super) core: Handle,
+    pub(super) events: EventLog,
     check: Arc<Check>,
-    checks: Arc<Semaphore>,
     pub(super) limits: Limits,
 }
 
 type Check = dyn Fn(&str, &[u8]) -> Vec<Problem> + Send + Sync;
 
+/// The state behind the routes.
+#[derive(Clone)]
+pub(super) struct Inside {
+    pub(super) api: Api,
+    pub(super) followers: Arc<Semaphore>,
+    /// Becomes true when the server ends.
+    pub(super) stopped: watch::Receiver<bool>,
+    checks: Arc<Semaphore>,
+    lists: Arc<Semaphore>,
+}
+
+impl FromRef<Inside> for Api {
+    fn from_ref(inside: &Inside) -> Self {
+        inside.api.clone()
+    }
+}
+
 impl Api {
-    /// An API that asks `core`. `check` says what is wrong in a configuration file, given its name
-    /// and its text; it runs beside the core, on a thread of its own, for it may take long.
+    /// An API that asks `core`, and tells of `events`. `check` says what is wrong in a
+    /// configuration file, given its name and its text; it runs beside the core, on a thread of
+    /// its own, for it may take long.
     pub fn new(
         core: Handle,
+        events: EventLog,
         check: impl Fn(&str, &[u8]) -> Vec<Problem> + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            core,
-            check: Arc::new(check),
-            checks: Arc::new(Semaphore::new(CHECKS)),
-            limits: Limits::default(),
-        }
+        Self { core, events, check: Arc::new(check), limits: Limits::default() }
     }
 
     /// With other limits than the default ones.
@@ -53,32 +75,61 @@ impl Api {
         Self { limits, ..self }
     }
 
-    pub(super) fn router(self) -> Router {
+    pub(super) fn router(self, stopped: watch::Receiver<bool>) -> Router {
+        let limits = self.limits;
+        let inside = Inside {
+            api: self,
+            followers: Arc::new(Semaphore::new(limits.followers)),
+            stopped,
+            checks: Arc::new(Semaphore::new(CHECKS)),
+            lists: Arc::new(Semaphore::new(LISTS)),
+        };
+        let body = DefaultBodyLimit::max;
+        let reload = Router::new()
+            .route("/v1/reload", post(changes::reload))
+            .layer(middleware::from_fn_with_state(limits.reload, in_time));
         Router::new()
             .route("/v1/status", get(status))
-            .route("/v1/services", get(services))
-            .route("/v1/services/{service}", get(service))
-            .route("/v1/services/{service}/servers/{server}", patch(change_server))
+            .route(
+                "/v1/services",
+                get(services).post(changes::add_service).layer(body(MAX_SERVICE)),
+            )
+            .route("/v1/services/{service}", get(service).delete(changes::remove_service))
+            .route("/v1/services/{service}/servers", post(changes::add_server))
+            .route(
+                "/v1/services/{service}/servers/{server}",
+                get(server).patch(changes::change_server).delete(changes::remove_server),
+            )
+            .route("/v1/hosts/{address}", patch(changes::change_host))
             .route("/v1/connections", get(connections))
             .route("/v1/reasons", get(reasons))
-            .route("/v1/check", post(check).layer(DefaultBodyLimit::max(MAX_CHECK)))
-            .route("/v1/detach", post(detach))
+            .route("/v1/events", get(follow::events))
+            .route("/v1/check", post(check).layer(body(MAX_CHECK)))
+            .route("/v1/config", get(config))
+            .route("/v1/diff", get(diff))
+            .route("/v1/reset", post(changes::reset))
+            .route("/v1/detach", post(changes::detach))
+            .layer(middleware::from_fn_with_state(limits.answer, in_time))
+            .merge(reload)
             .fallback(unknown_path)
             .method_not_allowed_fallback(wrong_method)
-            .layer(DefaultBodyLimit::max(MAX_BODY))
-            .layer(middleware::from_fn_with_state(self.clone(), in_time))
-            .with_state(self)
+            .layer(body(MAX_BODY))
+            .with_state(inside)
     }
 }
 
-type Answer<T> = Result<Json<T>, Refusal>;
+pub(super) type Answer<T> = Result<Json<T>, Refusal>;
 
 async fn status(State(api): State<Api>) -> Answer<Status> {
     api.core.ask(|core| core.status()).await.map(Json)
 }
 
-async fn services(State(api): State<Api>) -> Answer<Vec<Service>> {
-    api.core.ask(|core| core.services()).await.map(Json)
+async fn services(
+    State(inside): State<Inside>,
+    Extension(place): Extension<Place>,
+) -> Answer<Vec<Service>> {
+    inside.list(&place).await?;
+    inside.api.core.ask(|core| core.services()).await.map(Json)
 }
 
 async fn service(
@@ -89,27 +140,42 @@ async fn service(
     api.core.ask(move |core| core.service(&service)).await.map(Json)
 }
 
-async fn change_server(
+async fn server(
     State(api): State<Api>,
     path: Result<Path<(String, String)>, PathRejection>,
-    body: Result<Bytes, BytesRejection>,
-) -> Answer<Server> {
+) -> Answer<ServerDetail> {
     let Path((service, server)) = path?;
-    let change: ServerChange = serde_json::from_slice(&body?)
-        .map_err(|error| Refusal::Malformed(format!("not a change of a server: {error}")))?;
-    api.core.ask(move |core| core.change_server(&service, &server, change)).await.map(Json)
+    api.core.ask(move |core| core.server(&service, &server)).await.map(Json)
 }
 
 async fn connections(
-    State(api): State<Api>,
+    State(inside): State<Inside>,
+    Extension(place): Extension<Place>,
     query: Result<Query<ConnectionQuery>, QueryRejection>,
 ) -> Answer<Connections> {
     let Query(query) = query?;
-    api.core.ask(move |core| core.connections(&query)).await.map(Json)
+    if query.server.is_some() && query.service.is_none() {
+        return Err(Refusal::nameless_server());
+    }
+    inside.list(&place).await?;
+    inside.api.core.ask(move |core| core.connections(&query)).await.map(Json)
 }
 
 async fn reasons(State(api): State<Api>) -> Answer<Vec<ReasonCount>> {
     api.core.ask(|core| core.reasons()).await.map(Json)
+}
+
+async fn config(
+    State(inside): State<Inside>,
+    Extension(place): Extension<Place>,
+) -> Result<([(HeaderName, &'static str); 1], String), Refusal> {
+    inside.list(&place).await?;
+    let file = inside.api.core.ask(|core| core.config()).await?;
+    Ok(([(CONTENT_TYPE, "text/yaml; charset=utf-8")], file))
+}
+
+async fn diff(State(api): State<Api>) -> Answer<Vec<Difference>> {
+    api.core.ask(|core| core.diff()).await.map(Json)
 }
 
 /// The query of a check.
@@ -121,24 +187,28 @@ struct CheckQuery {
 }
 
 async fn check(
-    State(api): State<Api>,
+    State(Inside { api, checks, .. }): State<Inside>,
     query: Result<Query<CheckQuery>, QueryRejection>,
     request: Request,
 ) -> Answer<Vec<Problem>> {
     let Query(CheckQuery { path }) = query?;
     // Taken before the body is read: it bounds the memory that checks use.
-    let permit = api.checks.acquire_owned().await.map_err(|_| Refusal::Stopping)?;
+    let permit = checks.acquire_owned().await.map_err(|_| Refusal::Stopping)?;
     let text = Bytes::from_request(request, &()).await?;
-    let check = api.check;
     let problems = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        check(&path, &text)
+        (api.check)(&path, &text)
     });
     problems.await.map(Json).map_err(|error| Refusal::Failed(format!("the check failed: {error}")))
 }
 
-async fn detach(State(api): State<Api>) -> Result<StatusCode, Refusal> {
-    api.core.ask(|core| core.detach()).await.map(|()| StatusCode::NO_CONTENT)
+impl Inside {
+    /// Waits until one more long answer may be made; it counts until its client has taken it.
+    async fn list(&self, place: &Place) -> Result<(), Refusal> {
+        let permit = self.lists.clone().acquire_owned().await.map_err(|_| Refusal::Stopping)?;
+        place.keep(permit);
+        Ok(())
+    }
 }
 
 async fn unknown_path(uri: Uri) -> Refusal {
@@ -149,57 +219,9 @@ async fn wrong_method(method: Method, uri: Uri) -> Refusal {
     Refusal::Method(format!("{method} is not for {}", uri.path()))
 }
 
-async fn in_time(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let limit = api.limits.answer;
+async fn in_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
         let message = format!("no answer within {limit:?}; the request may still take effect");
         Refusal::TooSlow(message).into_response()
     })
-}
-
-impl Refusal {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::Unknown(_) => StatusCode::NOT_FOUND,
-            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooSlow(_) => StatusCode::GATEWAY_TIMEOUT,
-        }
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        (self.status(), Json(Error { error: self.to_string() })).into_response()
-    }
-}
-
-impl From<PathRejection> for Refusal {
-    fn from(rejection: PathRejection) -> Self {
-        Self::Malformed(rejection.body_text())
-    }
-}
-
-impl From<QueryRejection> for Refusal {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::Malformed(rejection.body_text())
-    }
-}
-
-impl From<BytesRejection> for Refusal {
-    fn from(rejection: BytesRejection) -> Self {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            let message = format!(
-                "the body is too large: {MAX_CHECK} bytes at most for a check, {MAX_BODY} else"
-            );
-            Self::TooLarge(message)
-        } else {
-            Self::Malformed(rejection.body_text())
-        }
-    }
 }

@@ -39,7 +39,7 @@ pub(super) struct Agent {
     pub(super) checks: Checks,
     pub(super) counts: Arc<Counts>,
     pub(super) flows: Flows,
-    pub(super) events: Arc<EventLog>,
+    pub(super) events: EventLog,
     pub(super) sweeper: Sweeper,
     /// The servers whose connections are being reset.
     pub(super) resetting: HashSet<Place>,
@@ -66,7 +66,7 @@ pub(super) struct Parts {
     pub(super) dataplane: Dataplane,
     pub(super) checks: Checks,
     pub(super) sweeper: Sweeper,
-    pub(super) events: Arc<EventLog>,
+    pub(super) events: EventLog,
     pub(super) netlink: Handle,
     pub(super) warnings: Vec<String>,
 }

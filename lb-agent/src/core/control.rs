@@ -161,10 +161,7 @@ impl Control for Agent {
         let server = match (service, &query.server) {
             (_, None) => None,
             (Some(service), Some(name)) => Some(self.find_server(service, name)?),
-            (None, Some(_)) => {
-                let message = "a server's name is unique within its service only: name that too";
-                return Err(Refusal::Malformed(message.to_owned()));
-            }
+            (None, Some(_)) => return Err(Refusal::nameless_server()),
         };
         let service = service.map(|place| &*Agent::config(self).services[place]);
         View::new(self)?.connections(service, server, query.limit)

@@ -29,7 +29,6 @@ use lb_common::api::Problem;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -113,7 +112,7 @@ pub async fn run(options: Options) -> Result<()> {
     warnings.extend_from_slice(dataplane.warnings());
     let (connection, netlink, _) = rtnetlink::new_connection().context("opening netlink")?;
     tokio::spawn(connection);
-    let events = Arc::new(EventLog::default());
+    let events = EventLog::default();
     let mut agent = Agent::new(Parts {
         options,
         config,

@@ -46,6 +46,7 @@ pub use words::{
 };
 
 use alloc::string::String;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// Where the agent listens unless told otherwise.
@@ -53,6 +54,12 @@ pub const DEFAULT_SOCKET: &str = "/run/lb/agent.sock";
 
 /// Largest configuration file, and so the largest body of `POST /v1/check`, in bytes.
 pub const MAX_CHECK: usize = 16 << 20;
+
+/// Largest body of `POST /v1/services`, in bytes.
+pub const MAX_SERVICE: usize = 1 << 20;
+
+/// So long a client of `POST /v1/reload` waits for what became of it.
+pub const RELOAD_TIME: Duration = Duration::from_secs(60);
 
 /// Largest weight of a server.
 pub const MAX_WEIGHT: u32 = 1000;

@@ -1,11 +1,14 @@
 //! The server over a real socket, in front of a core that only remembers.
 
+mod events;
+mod fake;
 mod limits;
 mod listener;
 mod requests;
 
 use super::*;
-use crate::state::Overrides;
+use crate::events::EventLog;
+use fake::FakeCore;
 use lb_common::api;
 use serde_json::Value;
 use std::future::Future;
@@ -15,153 +18,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 /// No test waits longer for anything.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Has the services `web` (servers `a` and `b/c`) and `a b` (none).
-#[derive(Default)]
-struct FakeCore {
-    overrides: Overrides,
-    detached: bool,
-}
-
-impl Control for FakeCore {
-    fn status(&mut self) -> Result<api::Status, Refusal> {
-        Ok(api::Status {
-            version: "1".to_owned(),
-            node: "lb1".to_owned(),
-            pid: 1,
-            uptime: 2,
-            config: String::new(),
-            pins: String::new(),
-            interfaces: vec![],
-            services: 2,
-            servers: 2,
-            warnings: vec![],
-        })
-    }
-
-    fn services(&mut self) -> Result<Vec<api::Service>, Refusal> {
-        Ok(vec![self.service("web")?, self.service("a b")?])
-    }
-
-    fn service(&mut self, service: &str) -> Result<api::Service, Refusal> {
-        let servers: &[&str] = match service {
-            "web" => &["a", "b/c"],
-            "a b" => &[],
-            _ => return Err(Refusal::unknown("service", service, ["web", "a b"])),
-        };
-        Ok(api::Service {
-            name: service.to_owned(),
-            address: ([192, 0, 2, 1], 80).into(),
-            protocol: api::Protocol::Tcp,
-            mode: api::Mode::Dr,
-            scheduler: api::Scheduler::Rr,
-            stats: api::Stats::default(),
-            servers: servers
-                .iter()
-                .map(|server| api::Server {
-                    name: (*server).to_owned(),
-                    service: service.to_owned(),
-                    address: ([192, 0, 2, 2], 80).into(),
-                    weight: self.overrides.weight(service, server, 7),
-                    configured_weight: Some(7),
-                    state: api::ServerState::Up,
-                    admin: api::AdminState::Enabled,
-                    deadline: None,
-                    health: None,
-                    backup: false,
-                    fallback: false,
-                    max_connections: None,
-                    next_hop: None,
-                    active: 0,
-                    stats: api::Stats::default(),
-                })
-                .collect(),
-        })
-    }
-
-    fn change_server(
-        &mut self,
-        service: &str,
-        server: &str,
-        change: api::ServerChange,
-    ) -> Result<api::Server, Refusal> {
-        let known = self.service(service)?.servers;
-        if !known.iter().any(|known| known.name == server) {
-            let names = known.iter().map(|known| known.name.as_str());
-            return Err(Refusal::unknown(&format!("server of {service}"), server, names));
-        }
-        self.overrides.change(service, server, change)?;
-        let servers = self.service(service)?.servers;
-        servers.into_iter().find(|known| known.name == server).ok_or(Refusal::Stopping)
-    }
-
-    fn add_service(&mut self, _definition: &[u8]) -> Result<api::Service, Refusal> {
-        Err(Refusal::Failed(String::new()))
-    }
-
-    fn remove_service(&mut self, _service: &str) -> Result<(), Refusal> {
-        Err(Refusal::Failed(String::new()))
-    }
-
-    fn add_server(&mut self, _service: &str, _definition: &[u8]) -> Result<api::Server, Refusal> {
-        Err(Refusal::Failed(String::new()))
-    }
-
-    fn server(&mut self, _service: &str, _server: &str) -> Result<api::ServerDetail, Refusal> {
-        Err(Refusal::Failed(String::new()))
-    }
-
-    fn remove_server(&mut self, _service: &str, _server: &str) -> Result<(), Refusal> {
-        Err(Refusal::Failed(String::new()))
-    }
-
-    fn change_host(
-        &mut self,
-        _address: std::net::IpAddr,
-        _change: api::ServerChange,
-    ) -> Result<Vec<api::Server>, Refusal> {
-        Err(Refusal::Failed(String::new()))
-    }
-
-    fn reload(&mut self, _reply: tokio::sync::oneshot::Sender<Result<Vec<api::Problem>, Refusal>>) {
-    }
-
-    fn config(&mut self) -> Result<String, Refusal> {
-        Err(Refusal::Failed(String::new()))
-    }
-
-    fn diff(&mut self) -> Result<Vec<api::Difference>, Refusal> {
-        Err(Refusal::Failed(String::new()))
-    }
-
-    fn reset(&mut self, _query: &api::ResetQuery) -> Result<Vec<api::Difference>, Refusal> {
-        Err(Refusal::Failed(String::new()))
-    }
-
-    fn connections(&mut self, query: &api::ConnectionQuery) -> Result<api::Connections, Refusal> {
-        Err(Refusal::Failed(format!("{query:?}")))
-    }
-
-    fn reasons(&mut self) -> Result<Vec<api::ReasonCount>, Refusal> {
-        Ok(vec![])
-    }
-
-    fn detach(&mut self) -> Result<(), Refusal> {
-        if self.detached {
-            return Err(Refusal::Conflict("detached already".to_owned()));
-        }
-        self.detached = true;
-        Ok(())
-    }
-}
-
 /// A server in front of a [`FakeCore`].
 struct Server {
     folder: tempfile::TempDir,
+    events: EventLog,
     stop: oneshot::Sender<()>,
     serve: JoinHandle<()>,
 }
@@ -180,13 +45,14 @@ impl Server {
 
     async fn in_front_of(handle: Handle, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let listener = Listener::bind(folder.path().join("run/agent.sock")).await.unwrap();
+        let listener = Listener::bind(folder.path().join("run/agent.sock"), None).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let api = Api::new(handle, found).limits(limits);
+        let events = EventLog::default();
+        let api = Api::new(handle, events.clone(), found).limits(limits);
         let serve = tokio::spawn(serve(listener, api, async {
             let _ = stopped.await;
         }));
-        Self { folder, stop, serve }
+        Self { folder, events, stop, serve }
     }
 
     fn socket(&self) -> PathBuf {
@@ -208,6 +74,23 @@ impl Server {
         let _ = stream.write_all(&[header.as_bytes(), body].concat()).await;
         let (status, body) = answer(stream).await;
         (status, if body.is_empty() { Value::Null } else { serde_json::from_str(&body).unwrap() })
+    }
+
+    /// The status for a client that tries again while it is turned away.
+    async fn patient_get(&self, path: &str) -> u16 {
+        let begin = Instant::now();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: agent\r\n\r\n");
+        loop {
+            assert!(begin.elapsed() < DEADLINE, "not served");
+            if let Ok(mut stream) = UnixStream::connect(self.socket()).await {
+                let _ = stream.write_all(request.as_bytes()).await;
+                match answer(stream).await {
+                    (0, _) => {}
+                    (status, _) => return status,
+                }
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
     }
 
     #[track_caller]

@@ -26,15 +26,68 @@ async fn every_route_answers() {
 }
 
 #[tokio::test]
-async fn a_server_is_changed() {
+async fn servers_are_changed_added_and_removed() {
     let server = Server::start(Limits::default()).await;
     let path = "/v1/services/web/servers/b%2Fc";
-    for (change, weight) in
-        [(json!({ "drain": true }), 0), (json!({ "weight": 3 }), 0), (json!({ "drain": false }), 3)]
-    {
+    let rows = [
+        (json!({ "weight": 3 }), json!([3, "enabled", null])),
+        (json!({ "admin": "drained", "deadline": 300 }), json!([3, "drained", 300])),
+        (json!({ "admin": "disabled" }), json!([3, "disabled", null])),
+        (json!({ "admin": "enabled", "weight": 0 }), json!([0, "enabled", null])),
+    ];
+    for (change, expected) in rows {
         let (status, body) = server.ask("PATCH", path, change.to_string().as_bytes()).await;
-        assert_eq!((status, &body["name"], &body["weight"]), (200, &json!("b/c"), &json!(weight)));
+        assert_eq!((status, &body["name"]), (200, &json!("b/c")));
+        assert_eq!(json!([body["weight"], body["admin"], body["deadline"]]), expected);
+        assert_eq!(server.get(path).await.1["weight"], expected[0]);
     }
+
+    let (status, body) = server.ask("PATCH", "/v1/hosts/192.0.2.2", br#"{"weight":9}"#).await;
+    let weights: Vec<_> = body.as_array().unwrap().iter().map(|server| &server["weight"]).collect();
+    assert_eq!((status, weights), (200, vec![&json!(9), &json!(9)]));
+    let (status, body) = server.ask("PATCH", "/v1/hosts/2001:db8::1", br#"{"weight":9}"#).await;
+    assert_eq!((status, body), (200, json!([])));
+
+    let (status, body) = server.ask("POST", "/v1/services/a%20b/servers", b"new").await;
+    assert_eq!((status, &body["name"]), (200, &json!("new")));
+    let new = "/v1/services/a%20b/servers/new";
+    let (status, body) = server.get(new).await;
+    assert_eq!((status, &body["service"], &body["history"]), (200, &json!("a b"), &Value::Null));
+    assert_eq!(server.ask("DELETE", new, b"").await, (204, Value::Null));
+    assert_eq!(server.get(new).await.0, 404);
+}
+
+#[tokio::test]
+async fn services_are_added_and_removed() {
+    let server = Server::start(Limits::default()).await;
+    let (status, body) = server.ask("POST", "/v1/services", b"dns").await;
+    assert_eq!((status, &body["name"]), (200, &json!("dns")));
+    assert_eq!(server.get("/v1/services/dns").await.0, 200);
+    assert_eq!(server.ask("DELETE", "/v1/services/dns", b"").await, (204, Value::Null));
+    assert_eq!(server.get("/v1/services/dns").await.0, 404);
+    assert_eq!(server.ask("DELETE", "/v1/services/dns", b"").await.0, 404);
+}
+
+#[tokio::test]
+async fn file_and_running_state() {
+    let server = Server::start(Limits::default()).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /v1/config HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("content-type: text/yaml"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nservices: []\n"), "{answer}");
+
+    let (status, body) = server.get("/v1/diff").await;
+    assert_eq!((status, &body[0]["file"]), (200, &json!("1")));
+    let (status, body) = server.ask("POST", "/v1/reset?service=a%20b&server=c", b"").await;
+    assert_eq!(
+        (status, &body[0]["service"], &body[0]["server"]),
+        (200, &json!("a b"), &json!("c"))
+    );
+    assert_eq!(server.ask("POST", "/v1/reset", b"").await.0, 200);
+    let (status, body) = server.ask("POST", "/v1/reload", b"").await;
+    assert_eq!((status, &body[0]["line"]), (200, &json!(4)));
 }
 
 #[tokio::test]
@@ -52,11 +105,19 @@ async fn what_is_wrong_is_said() {
         ("GET", "/v1/services/%ff", "", 400, "UTF-8"),
         ("PATCH", web_a, "", 400, "EOF"),
         ("PATCH", web_a, "{\"weight\":", 400, "EOF"),
-        ("PATCH", web_a, r#"{"wieght":1}"#, 400, "expected `weight` or `drain`"),
+        ("PATCH", web_a, r#"{"wieght":1}"#, 400, "expected one of `weight`, `admin`, `deadline`"),
         ("PATCH", web_a, r#"{"weight":-1}"#, 400, "expected u32"),
-        ("PATCH", web_a, r#"{"drain":"yes"}"#, 400, "expected a boolean"),
-        ("PATCH", web_a, r#"{"weight":1001}"#, 422, "a weight is 0 to 1000"),
-        ("PATCH", web_a, "{}", 422, "give `weight` or `drain`"),
+        ("PATCH", web_a, r#"{"admin":"up"}"#, 400, "expected one of `enabled`, `drained`"),
+        ("PATCH", web_a, "{}", 422, "nothing to change"),
+        ("PATCH", "/v1/hosts/webA", "{}", 400, r#""webA" is no address; expected one like"#),
+        ("PATCH", "/v1/hosts/192.0.2.2:80", "{}", 400, "without a port"),
+        ("PATCH", "/v1/hosts/192.0.2.2", "", 400, "EOF"),
+        ("POST", "/v1/services/wbe/servers", "x", 404, "known: web, a b"),
+        ("DELETE", "/v1/services/web/servers/d", "", 404, "known: a, b/c"),
+        ("POST", "/v1/reset?server=a", "", 400, "name that too"),
+        ("GET", "/v1/connections?server=a", "", 400, "name that too"),
+        ("GET", "/v1/events?after=-1", "", 400, "after"),
+        ("GET", "/v1/events?after=1", "", 409, "no event 1 yet, the last is 0"),
         ("GET", "/v1/connections?limit=many", "", 400, "limit"),
         ("GET", "/v1/connections?sevrice=web", "", 400, "`service`"),
         ("POST", "/v1/check", "text", 400, "path"),
@@ -77,11 +138,18 @@ async fn bodies_are_bounded() {
     let (status, body) = server.ask("POST", "/v1/check?path=x", &too_large).await;
     assert_eq!(status, 413, "{body}");
     assert!(error(&body).contains("16777216 bytes at most"), "{body}");
-    let change = "/v1/services/web/servers/a";
-    let (status, _) = server.ask("PATCH", change, &too_large[..(64 << 10) + 1]).await;
-    assert_eq!(status, 413);
-    let (status, _) = server.ask("PATCH", change, &too_large[..64 << 10]).await;
-    assert_eq!(status, 400);
+    let rows = [
+        ("PATCH", "/v1/services/web/servers/a", 64 << 10, 400),
+        ("PATCH", "/v1/hosts/192.0.2.2", 64 << 10, 400),
+        ("POST", "/v1/services/web/servers", 64 << 10, 200),
+        ("POST", "/v1/services", api::MAX_SERVICE, 200),
+    ];
+    for (method, path, size, expected) in rows {
+        let (status, _) = server.ask(method, path, &too_large[..=size]).await;
+        assert_eq!(status, 413, "{method} {path}");
+        let (status, body) = server.ask(method, path, &too_large[..size]).await;
+        assert_eq!(status, expected, "{method} {path}: {body}");
+    }
 }
 
 #[test]
