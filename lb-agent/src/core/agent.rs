@@ -12,7 +12,7 @@ use crate::{
     events::EventLog,
     health::{Changed, Checks},
     netlink::{Change, Resolver},
-    plan::Observed,
+    plan::{Ledger, Observed},
     schedule,
     state::{Edits, Store},
     sweep::{Counts, Place, Sweeper},
@@ -35,6 +35,7 @@ pub(super) struct Agent {
     pub(super) dataplane: Dataplane,
     /// What the maps hold, as far as this agent knows.
     pub(super) observed: Observed,
+    pub(super) ledger: Ledger,
     pub(super) attached: Vec<Attached>,
     pub(super) checks: Checks,
     pub(super) counts: Arc<Counts>,
@@ -74,6 +75,7 @@ pub(super) struct Parts {
 impl Agent {
     pub(super) fn new(parts: Parts) -> Result<Self> {
         let Parts { options, config, store, resolver, dataplane, .. } = parts;
+        let observed = dataplane.observe()?;
         Ok(Self {
             options,
             started: Instant::now(),
@@ -81,7 +83,8 @@ impl Agent {
             edits: Arc::new(store.edits().clone()),
             store,
             resolver,
-            observed: dataplane.observe()?,
+            ledger: Ledger::new(&observed),
+            observed,
             flows: dataplane.flows()?,
             dataplane,
             attached: Vec::new(),

@@ -24,6 +24,7 @@ impl Agent {
             Ok(ops) => ops,
             Err(refusal) => {
                 self.edits = before;
+                self.refile();
                 self.follow_edits(&serving);
                 return Err(refusal);
             }

@@ -131,7 +131,7 @@ impl Control for Agent {
     }
 
     fn diff(&mut self) -> Result<Vec<Difference>, Refusal> {
-        Ok(crate::state::diff(&self.running.file, Agent::config(self)))
+        Ok(config::diff(&self.running.file, Agent::config(self)))
     }
 
     fn reset(&mut self, query: &ResetQuery) -> Result<Vec<Difference>, Refusal> {

@@ -2,8 +2,8 @@
 
 use super::agent::Agent;
 use crate::{
-    desired::{Desired, Inputs},
-    plan::{Op, PlanError, plan},
+    desired::{self, Desired, Inputs},
+    plan::{Ledger, Op, PlanError},
     sweep::Place,
 };
 use anyhow::Result;
@@ -25,7 +25,17 @@ impl Agent {
 
     /// The same where only these services have changed.
     pub(super) fn converge_services(&mut self, services: &[usize]) -> Result<usize> {
-        if services.is_empty() { Ok(0) } else { self.converge() }
+        let mut done = 0;
+        for &place in services {
+            match self.plan_service(place)? {
+                Some(ops) => {
+                    self.apply(&ops)?;
+                    done += ops.len();
+                }
+                None => return self.converge(),
+            }
+        }
+        Ok(done)
     }
 
     /// What there is to do.
@@ -36,7 +46,23 @@ impl Agent {
             resolution: &|address| resolutions.get(&address),
             links: self.resolver.links().clone(),
         };
-        plan(&Desired::new(&self.running.config, inputs, &mut self.cache), &self.observed)
+        let desired = Desired::new(&self.running.config, inputs, &mut self.cache);
+        self.ledger.plan(&desired, &self.observed).inspect_err(|_| self.refile())
+    }
+
+    /// What there is to do for one service; none if that concerns others too.
+    pub(super) fn plan_service(&mut self, place: usize) -> Result<Option<Vec<Op>>, PlanError> {
+        let Some(service) = self.running.config.services.get(place) else { return Ok(None) };
+        let resolutions = self.resolver.resolutions();
+        let standings = self.running.standings(place);
+        let resolution = |address| resolutions.get(&address);
+        let service = desired::service(service, standings, &resolution, &mut self.cache);
+        self.ledger.change(&service, &self.observed).inspect_err(|_| self.refile())
+    }
+
+    /// Files anew what the maps hold, after a plan that wasn't carried out.
+    pub(super) fn refile(&mut self) {
+        self.ledger = Ledger::new(&self.observed);
     }
 
     /// Does what was planned.
@@ -44,7 +70,7 @@ impl Agent {
         for op in ops {
             debug!(?op, "apply");
             if let Err(error) = self.dataplane.apply(op) {
-                self.observed = self.dataplane.observe()?;
+                self.observe()?;
                 return Err(error.into());
             }
             self.observed.apply(op);
@@ -83,7 +109,7 @@ impl Agent {
     fn repair(&mut self) -> Result<()> {
         // What is known to be missing is no drift.
         self.converge()?;
-        self.observed = self.dataplane.observe()?;
+        self.observe()?;
         let repaired = self.converge()?;
         if repaired > 0 {
             let message = format!(
@@ -92,6 +118,12 @@ impl Agent {
             self.events.record(EventKind::Repair, None, None, message);
             self.repairs += repaired;
         }
+        Ok(())
+    }
+
+    fn observe(&mut self) -> Result<()> {
+        self.observed = self.dataplane.observe()?;
+        self.refile();
         Ok(())
     }
 

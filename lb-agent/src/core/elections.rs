@@ -27,16 +27,12 @@ impl Agent {
     /// Begins the checks, where the data plane has been left to: what serves goes on serving until
     /// its check fails.
     pub(super) fn begin_checks(&mut self) {
-        let indexes = self.observed.indexes();
         let mut serving = Serving::new();
         for service in &self.running.config.services {
-            let Some(entry) = self.observed.services.get(&desired::key(service)) else { continue };
             for server in service.members() {
-                let identity =
-                    (entry.id, server.address.ip().into(), server.address.port().to_be());
-                let known =
-                    indexes.get(&identity).map(|&index| &self.observed.servers[index as usize]);
-                if known.is_some_and(|known| known.flags & server_flags::LEAVING == 0) {
+                let known = self.index(service, server);
+                let entry = known.and_then(|index| self.observed.servers.get(index as usize));
+                if entry.is_some_and(|entry| entry.flags & server_flags::LEAVING == 0) {
                     serving.insert((service.name.clone(), server.address));
                 }
             }
@@ -161,15 +157,19 @@ impl Agent {
         }
     }
 
-    /// Connections of a server by the last count.
+    /// Connections of a server by the last count. Those of UDP choose another server when this one
+    /// takes none.
     pub(super) fn active(&self, service: &Service, server: &Server) -> u64 {
-        let Some(entry) = self.observed.services.get(&desired::key(service)) else { return 0 };
-        let (address, port) = (server.address.ip().into(), server.address.port().to_be());
-        let same = |one: &lb_common::abi::Server| {
-            one.service == entry.id && one.address == address && one.port == port
-        };
-        let found = self.observed.present().find(|(_, one)| same(one));
-        found.map_or(0, |(index, one)| self.counts.of((index, one.generation)).total())
+        let Some(index) = self.index(service, server) else { return 0 };
+        let Some(entry) = self.observed.servers.get(index as usize) else { return 0 };
+        let count = self.counts.of((index, entry.generation));
+        if entry.flags & server_flags::LEAVING != 0 { count.tcp } else { count.total() }
+    }
+
+    /// Place of a server in the servers map.
+    pub(super) fn index(&self, service: &Service, server: &Server) -> Option<u32> {
+        let id = self.observed.services.get(&desired::key(service))?.id;
+        self.ledger.index(&(id, server.address.ip().into(), server.address.port().to_be()))
     }
 }
 

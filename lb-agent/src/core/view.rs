@@ -6,11 +6,10 @@ use crate::{
     api::Refusal,
     config, dataplane,
     desired::{self, Way},
-    plan::ServerIdentity,
     standing::Standing,
 };
 use lb_common::{
-    abi::{self, Flow, FlowKey, direction, protocol, server_flags, state as flow_state},
+    abi::{self, Flow, FlowKey, direction, protocol, state as flow_state},
     api::{
         Connection, Connections, NextHop, Protocol, Server, ServerDetail, ServerState, Service,
         Stats,
@@ -27,8 +26,6 @@ const LISTED: usize = 1000;
 /// The agent's state in the terms of the control API.
 pub(super) struct View<'a> {
     agent: &'a Agent,
-    /// Places in the servers map.
-    indexes: HashMap<ServerIdentity, u32>,
     /// The data plane's clock.
     now: u32,
     /// Seconds since 1970.
@@ -41,7 +38,6 @@ impl<'a> View<'a> {
     pub(super) fn new(agent: &'a Agent) -> Result<Self, Refusal> {
         Ok(Self {
             agent,
-            indexes: agent.observed.indexes(),
             now: dataplane::now().map_err(|error| Refusal::Failed(error.to_string()))?,
             wall: unix_time(),
             file: agent
@@ -80,7 +76,7 @@ impl<'a> View<'a> {
         let service = &self.agent.config().services[place];
         let way = self.agent.way(service, server);
         let standing = self.standing(place, server);
-        let index = self.index(service, server);
+        let index = self.agent.index(service, server);
         let until = self.agent.edits.deadline(&service.name, &server.name);
         Ok(Server {
             name: server.name.clone(),
@@ -103,7 +99,7 @@ impl<'a> View<'a> {
                 }),
                 Way::Unknown | Way::Local | Way::Unusable(_) => None,
             },
-            active: index.map_or(0, |index| self.active(index)),
+            active: self.agent.active(service, server),
             stats: match index {
                 Some(index) => stats(self.agent.dataplane.server_stats(index)?),
                 None => Stats::default(),
@@ -142,7 +138,7 @@ impl<'a> View<'a> {
         let servers: HashMap<u32, (&config::Service, &config::Server)> = services
             .flat_map(|service| service.members().map(move |server| (service, server)))
             .filter(|(_, one)| server.is_none_or(|wanted| wanted.name == one.name))
-            .filter_map(|(service, server)| Some((self.index(service, server)?, (service, server))))
+            .filter_map(|(service, server)| Some((self.agent.index(service, server)?, (service, server))))
             .collect();
 
         let mut found = Connections::default();
@@ -171,13 +167,6 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Connections by the last count. Those of UDP choose another server when this one takes none.
-    fn active(&self, index: u32) -> u64 {
-        let Some(server) = self.agent.observed.servers.get(index as usize) else { return 0 };
-        let count = self.agent.counts.of((index, server.generation));
-        if server.flags & server_flags::LEAVING != 0 { count.tcp } else { count.total() }
-    }
-
     /// How a member of a service stands.
     fn standing(&self, place: usize, server: &config::Server) -> Option<&Standing> {
         let service = &self.agent.config().services[place];
@@ -197,12 +186,6 @@ impl<'a> View<'a> {
 
     fn id(&self, service: &config::Service) -> Option<u32> {
         self.agent.observed.services.get(&desired::key(service)).map(|entry| entry.id)
-    }
-
-    fn index(&self, service: &config::Service, server: &config::Server) -> Option<u32> {
-        let address = server.address.ip().into();
-        let identity = (self.id(service)?, address, server.address.port().to_be());
-        self.indexes.get(&identity).copied()
     }
 }
 

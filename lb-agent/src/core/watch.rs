@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 use tracing::warn;
 

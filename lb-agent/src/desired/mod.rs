@@ -19,7 +19,7 @@ use lb_common::{
         Address, Link, Macs, NextHop, Select, ServiceKey, Sources, Timeouts, mode, protocol,
         server_flags,
     },
-    api::{Mode, Protocol, Scheduler, ServerState},
+    api::{Mode, Protocol, Scheduler},
 };
 use std::{
     collections::{BTreeMap, HashSet},
@@ -83,36 +83,12 @@ pub struct Inputs<'a> {
 impl Desired {
     /// The state that a configuration asks for.
     pub fn new(config: &Config, inputs: Inputs<'_>, cache: &mut schedule::Cache) -> Self {
+        let Inputs { standings, resolution, links } = inputs;
         let mut sources = Box::new(Sources::EMPTY);
-        let services = config
-            .services
-            .iter()
-            .enumerate()
-            .map(|(place, service)| {
-                let standings = (inputs.standings)(place);
-                let servers = service.members().zip(standings).map(|(server, standing)| {
-                    let way = way(service.mode, (inputs.resolution)(server.address.ip()));
-                    self::server(service.mode, server.address, *standing, &way)
-                });
-                let candidates = service.members().zip(standings).map(|(server, standing)| {
-                    Candidate { address: server.address, weight: standing.share }
-                });
-                let key = key(service);
-                Service {
-                    key,
-                    select: select(service.scheduler, service.hash_port),
-                    timeouts: service.timeouts,
-                    table: cache.table(
-                        key,
-                        service.scheduler,
-                        service.table_size,
-                        candidates.collect(),
-                    ),
-                    servers: servers.collect(),
-                }
-            })
-            .collect::<Vec<_>>();
-
+        let services: Vec<Service> = (0..)
+            .zip(&config.services)
+            .map(|(place, one)| service(one, standings(place), resolution, cache))
+            .collect();
         for service in &services {
             for server in service.servers.iter().filter(|server| server.mode == mode::NAT) {
                 sources.insert(&server.address, server.port, service.key.protocol);
@@ -120,7 +96,31 @@ impl Desired {
         }
         let keys: HashSet<ServiceKey> = services.iter().map(|service| service.key).collect();
         cache.retain(|key| keys.contains(key));
-        Self { services, links: inputs.links, sources }
+        Self { services, links, sources }
+    }
+}
+
+/// What one service asks for, its members standing so.
+pub fn service<'a>(
+    service: &config::Service,
+    standings: &[Standing],
+    resolution: &dyn Fn(IpAddr) -> Option<&'a Resolution>,
+    cache: &mut schedule::Cache,
+) -> Service {
+    let members = || service.members().zip(standings);
+    let servers = members().map(|(server, standing)| {
+        let way = way(service.mode, resolution(server.address.ip()));
+        self::server(service.mode, server.address, *standing, &way)
+    });
+    let candidates = members()
+        .map(|(server, standing)| Candidate { address: server.address, weight: standing.share });
+    let key = key(service);
+    Service {
+        key,
+        select: select(service.scheduler, service.hash_port),
+        timeouts: service.timeouts,
+        table: cache.table(key, service.scheduler, service.table_size, candidates.collect()),
+        servers: servers.collect(),
     }
 }
 
