@@ -10,7 +10,7 @@ use crate::{
     dataplane::{Attached, Dataplane, Flows},
     desired::{Way, way},
     events::EventLog,
-    health::{Changed, Checks},
+    health::{self, Checks},
     netlink::{Change, Resolver},
     plan::{Ledger, Observed},
     schedule,
@@ -240,8 +240,8 @@ impl Agent {
         service: &config::Service,
         server: &config::Server,
     ) -> Option<Verdict> {
-        let (address, check) = target(service, server)?;
-        Some(self.checks.verdict(address, &check).unwrap_or(Verdict::Checking))
+        let target = target(service, server)?;
+        Some(self.checks.verdict(&target).unwrap_or(Verdict::Checking))
     }
 
     /// Remembers how it went; says what is new.
@@ -260,7 +260,7 @@ pub(super) enum News {
     /// The kernel has told of routes, neighbours or links.
     Ways(Change),
     /// A check has changed its mind.
-    Health(Changed),
+    Health(health::Change),
     /// The flows have been counted.
     Counts(Arc<Counts>),
     /// The configuration file has been read.

@@ -48,14 +48,14 @@ impl Control for Agent {
     fn add_service(&mut self, definition: &[u8]) -> Result<Service, Refusal> {
         let service = config::parse_service(definition, self.config()).map_err(invalid)?;
         let name = service.name.clone();
-        self.commit(self.edits.add_service(service)?)?;
+        self.commit(self.edits.add_service(service))?;
         self.tell_change(&name, None, "added by an operator".to_owned());
         self.service(&name)
     }
 
     fn remove_service(&mut self, service: &str) -> Result<(), Refusal> {
         self.find_service(service)?;
-        self.commit(self.edits.remove_service(service)?)?;
+        self.commit(self.edits.remove_service(service))?;
         self.tell_change(service, None, "removed by an operator".to_owned());
         Ok(())
     }
@@ -66,7 +66,7 @@ impl Control for Agent {
         let server =
             config::parse_server(definition, &config.services[place], config).map_err(invalid)?;
         let name = server.name.clone();
-        self.commit(self.edits.add_server(service, server)?)?;
+        self.commit(self.edits.add_server(service, server))?;
         self.tell_change(service, Some(&name), "added by an operator".to_owned());
         self.one_server(service, &name)
     }
@@ -79,7 +79,7 @@ impl Control for Agent {
     fn remove_server(&mut self, service: &str, server: &str) -> Result<(), Refusal> {
         let place = self.find_service(service)?;
         self.find_server(place, server)?;
-        self.commit(self.edits.remove_server(service, server)?)?;
+        self.commit(self.edits.remove_server(service, server))?;
         self.tell_change(service, Some(server), "removed by an operator".to_owned());
         Ok(())
     }
@@ -140,7 +140,7 @@ impl Control for Agent {
                 && query.server.as_ref().is_none_or(|server| one.server.as_ref() == Some(server))
         };
         let undone: Vec<Difference> = self.diff()?.into_iter().filter(concerned).collect();
-        self.commit(self.edits.reset(query.service.as_deref(), query.server.as_deref())?)?;
+        self.commit(self.edits.reset(query)?)?;
         let message = match (&query.service, &query.server) {
             (Some(service), Some(server)) => format!("server {server} of {service}"),
             (Some(service), None) => format!("service {service}"),

@@ -115,7 +115,7 @@ impl Agent {
             let message = format!(
                 "{repaired} differences in the maps were put right: something else writes to them"
             );
-            self.events.record(EventKind::Repair, None, None, message);
+            self.events.warn(EventKind::Repair, None, None, message);
             self.repairs += repaired;
         }
         Ok(())

@@ -2,12 +2,12 @@
 
 use super::{
     agent::Agent,
-    running::{Surroundings, Target, target, unix_time},
+    running::{Changed, Extent, Serving, Surroundings, target, unix_time},
 };
 use crate::{
     config::{Server, Service},
     desired,
-    health::{Changed, Wanted},
+    health::{Change, Target, Wanted},
     standing::Election,
 };
 use lb_common::{
@@ -15,13 +15,9 @@ use lb_common::{
     api::{AdminState, EventKind, Verdict},
 };
 use std::{
-    collections::{HashMap, HashSet},
-    net::SocketAddr,
+    collections::HashSet,
     time::{Duration, Instant},
 };
-
-/// Servers that take connections, by name of the service and address.
-pub(super) type Serving = HashSet<(String, SocketAddr)>;
 
 impl Agent {
     /// Begins the checks, where the data plane has been left to: what serves goes on serving until
@@ -37,55 +33,48 @@ impl Agent {
                 }
             }
         }
-        self.follow_config(&serving);
+        self.follow_config(&Changed { extent: Extent::Everything, targets: true, serving });
     }
 
-    /// Who takes connections now.
-    pub(super) fn serving(&self) -> Serving {
-        let mut serving = Serving::new();
-        for (place, service) in self.running.config.services.iter().enumerate() {
-            for (server, standing) in service.members().zip(self.running.standings(place)) {
-                if standing.share > 0 {
-                    serving.insert((service.name.clone(), server.address));
-                }
+    /// Checks what is to be checked by now, and holds the elections that a change asks for. What
+    /// serves goes on serving until its check fails, whether or not the check is a new one.
+    pub(super) fn follow_config(&mut self, changed: &Changed) {
+        let services = &self.running.config.services;
+        let concerned: Vec<usize> = match &changed.extent {
+            Extent::Services(places) => places.clone(),
+            Extent::Everything => (0..services.len()).collect(),
+        };
+        if changed.targets {
+            let mut serving: HashSet<Target> = HashSet::new();
+            for service in concerned.iter().map(|&place| &services[place]) {
+                let serves = |server: &&Server| {
+                    changed.serving.contains(&(service.name.clone(), server.address))
+                };
+                let servers = service.members().filter(serves);
+                serving.extend(servers.filter_map(|server| target(service, server)));
+            }
+            let before = |target: &Target| serving.contains(target).then_some(Verdict::Up);
+            let targets = self.running.targets();
+            self.checks.want(
+                targets.map(|target| Wanted { target: target.clone(), before: before(target) }),
+            );
+        }
+        match changed.extent {
+            Extent::Services(_) => self.elect(&concerned),
+            Extent::Everything => {
+                let surroundings = Surroundings { checks: &self.checks, edits: &self.edits };
+                self.running.elect_all(surroundings, Instant::now());
             }
         }
-        serving
-    }
-
-    /// Checks what is to be checked by now, and holds all elections. What serves goes on serving
-    /// until its check fails, whether or not the check is a new one.
-    pub(super) fn follow_config(&mut self, serving: &Serving) {
-        let mut wanted: HashMap<Target, Verdict> = HashMap::new();
-        for service in &self.running.config.services {
-            for server in service.members() {
-                let Some(target) = target(service, server) else { continue };
-                let serves = serving.contains(&(service.name.clone(), server.address));
-                let initial = if serves { Verdict::Up } else { initial(target.1.initial) };
-                let entry = wanted.entry(target).or_insert(initial);
-                if initial == Verdict::Up {
-                    *entry = initial;
-                }
-            }
-        }
-        let wanted = wanted.into_iter().map(|((address, check), initial)| Wanted {
-            address,
-            check,
-            initial,
-        });
-        self.checks.want(wanted.collect());
-        let surroundings = Surroundings { checks: &self.checks, edits: &self.edits };
-        self.running.elect_all(surroundings, Instant::now());
     }
 
     /// Takes in what a check has found; returns the services that it concerns.
-    pub(super) fn follow_health(&mut self, changed: &Changed) -> Vec<usize> {
-        let target = (changed.address, changed.check.clone());
-        let services = self.running.asking(&target).to_vec();
+    pub(super) fn follow_health(&mut self, changed: &Change) -> Vec<usize> {
+        let services = self.running.asking(&changed.target).to_vec();
         for &place in &services {
             let service = &self.running.config.services[place];
             let concerned = |server: &&Server| {
-                super::running::target(service, server).is_some_and(|one| one == target)
+                target(service, server).is_some_and(|one| one == changed.target)
             };
             for server in service.members().filter(concerned) {
                 let message = format!("{}: {}", changed.verdict, changed.cause);
@@ -170,13 +159,5 @@ impl Agent {
     pub(super) fn index(&self, service: &Service, server: &Server) -> Option<u32> {
         let id = self.observed.services.get(&desired::key(service))?.id;
         self.ledger.index(&(id, server.address.ip().into(), server.address.port().to_be()))
-    }
-}
-
-/// What a server counts as before its first check.
-fn initial(configured: Verdict) -> Verdict {
-    match configured {
-        Verdict::Up => Verdict::Up,
-        Verdict::Down | Verdict::Checking => Verdict::Checking,
     }
 }

@@ -75,7 +75,7 @@ impl Agent {
                         format!("the file has {many} problems, the configuration stays as it was")
                     }
                 };
-                self.events.record(EventKind::Reload, None, None, message);
+                self.events.warn(EventKind::Reload, None, None, message);
                 Ok(problems)
             }
         };
@@ -86,31 +86,22 @@ impl Agent {
     }
 
     async fn replace_file(&mut self, config: Config) -> Result<(), Refusal> {
-        let serving = self.serving();
-        let old = self.running.replace(config, &self.edits);
+        let (old, changed) = self.running.replace(config, &self.edits);
         follow(&mut self.resolver, &self.running.config);
         learn_ways(&mut self.resolver).await;
-        self.follow_config(&serving);
+        self.follow_config(&changed);
         let ops = match self.plan() {
             Ok(ops) => ops,
             Err(error) => {
-                self.running.replace(old, &self.edits);
+                let (_, changed) = self.running.replace(old, &self.edits);
                 follow(&mut self.resolver, &self.running.config);
-                self.follow_config(&serving);
+                self.follow_config(&changed);
                 let message = format!("{error}; the configuration stays as it was");
-                self.events.record(EventKind::Reload, None, None, message.clone());
+                self.events.warn(EventKind::Reload, None, None, message.clone());
                 return Err(Refusal::Conflict(message));
             }
         };
-        let pruned = self.edits.prune(&self.running.file);
-        if pruned != *self.edits {
-            // Kept edits that change nothing do no harm.
-            if self.store.save(&pruned).is_ok() {
-                self.edits = pruned.into();
-                self.running.apply(&self.edits);
-                self.follow_config(&serving);
-            }
-        }
+        self.prune_edits();
         self.watch.follow(self.running.file.autoreload.then_some(&*self.options.config));
         let applied = self.apply(&ops);
         let attached = self.attach().await;
@@ -119,6 +110,19 @@ impl Agent {
         self.events.record(EventKind::Reload, None, None, message);
         self.note([applied, attached]);
         Ok(())
+    }
+}
+
+impl Agent {
+    /// Forgets the edits that the file has taken over.
+    fn prune_edits(&mut self) {
+        let pruned = self.edits.prune(&self.running.file);
+        // Where they can't be written: kept edits that change nothing do no harm.
+        if pruned != *self.edits && self.store.save(pruned.clone()).is_ok() {
+            self.edits = pruned.into();
+            let changed = self.running.apply(&self.edits);
+            self.follow_config(&changed);
+        }
     }
 }
 

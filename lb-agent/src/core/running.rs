@@ -1,18 +1,21 @@
+//! What runs: the file with the operators' edits, and who serves each service.
+
 use crate::{
     config::{Config, Server, Service},
-    health::{Checks, check::Check},
+    health::{Checks, Target},
     standing::{Election, Facts, Roster, Standing},
     state::Edits,
 };
 use lb_common::api::{AdminState, Verdict};
 use std::{
     collections::{HashMap, HashSet},
+    mem,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// What runs: the file with the operators' edits, and who serves each service.
+/// See the module's description.
 pub(super) struct Running {
     /// The configuration as the file says it.
     pub(super) file: Config,
@@ -29,8 +32,26 @@ pub(super) struct Running {
     roster: Roster,
 }
 
-/// What is checked, and how.
-pub(super) type Target = (SocketAddr, Arc<Check>);
+/// What a new file or new edits have changed.
+pub(super) struct Changed {
+    pub(super) extent: Extent,
+    /// Whether other targets are to be checked than before.
+    pub(super) targets: bool,
+    /// Who took connections in the services that have changed.
+    pub(super) serving: Serving,
+}
+
+/// How far a change goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// No further than the services in these places.
+    Services(Vec<usize>),
+    /// There are other services than before.
+    Everything,
+}
+
+/// Servers that take connections, by name of the service and address.
+pub(super) type Serving = HashSet<(String, SocketAddr)>;
 
 /// What the elections depend on beside the configuration.
 #[derive(Clone, Copy)]
@@ -55,19 +76,43 @@ impl Running {
         running
     }
 
-    /// Takes a new file. Elections are due.
-    pub(super) fn replace(&mut self, file: Config, edits: &Edits) -> Config {
-        let old = std::mem::replace(&mut self.file, file);
-        self.apply(edits);
-        old
+    /// Takes a new file; returns the old one too. Elections are due.
+    pub(super) fn replace(&mut self, mut file: Config, edits: &Edits) -> (Config, Changed) {
+        let known: HashMap<&str, &Arc<Service>> =
+            self.file.services.iter().map(|one| (one.name.as_str(), one)).collect();
+        for service in &mut file.services {
+            // What is equal is the same, so that nothing more is done about it.
+            if let Some(same) = known.get(service.name.as_str()).filter(|one| **one == service) {
+                *service = Arc::clone(same);
+            }
+        }
+        let old = mem::replace(&mut self.file, file);
+        (old, self.apply(edits))
     }
 
     /// Applies the edits to the file. Elections are due.
-    pub(super) fn apply(&mut self, edits: &Edits) {
+    pub(super) fn apply(&mut self, edits: &Edits) -> Changed {
         let applied = edits.apply(&self.file);
-        self.config = applied.config;
         self.conflicts = applied.conflicts;
-        self.index();
+        let old = mem::replace(&mut self.config, applied.config);
+        let new = &self.config.services;
+        let serving = self.serving(&old.services);
+        let same_names = old.services.len() == new.len()
+            && old.services.iter().zip(new).all(|(old, new)| old.name == new.name);
+        if !same_names {
+            self.index();
+            return Changed { extent: Extent::Everything, targets: true, serving };
+        }
+        let changed: Vec<usize> = (0..)
+            .zip(old.services.iter().zip(new))
+            .filter(|(_, (old, new))| !Arc::ptr_eq(old, new))
+            .map(|(place, _)| place)
+            .collect();
+        let mut targets = false;
+        for &place in &changed {
+            targets |= self.ask(place, &old.services[place]);
+        }
+        Changed { extent: Extent::Services(changed), targets, serving }
     }
 
     /// The place of a service.
@@ -113,16 +158,10 @@ impl Running {
         let wall = unix_time();
         let facts = |server: &Server| facts(service, server, surroundings, wall);
         let election = self.roster.elect(service, facts, now);
-        match self.elections.get_mut(place) {
-            Some(last) => Some(std::mem::replace(last, election)),
-            None => {
-                self.elections.push(election);
-                None
-            }
-        }
+        self.elections.get_mut(place).map(|last| mem::replace(last, election))
     }
 
-    /// When the next slow start goes on, and of which services.
+    /// When the next slow start goes on.
     pub(super) fn due(&self) -> Option<Instant> {
         self.elections.iter().filter_map(|election| election.again).min()
     }
@@ -133,21 +172,57 @@ impl Running {
         (0..).zip(&self.elections).filter(|(_, one)| is_due(one)).map(|(place, _)| place).collect()
     }
 
-    /// Files services and targets anew; the elections of services that stay are kept.
-    fn index(&mut self) {
-        let old = std::mem::take(&mut self.places);
-        let mut held = std::mem::take(&mut self.elections);
-        let mut kept: HashMap<String, Election> = HashMap::new();
-        for (name, place) in old {
-            if let Some(election) = held.get_mut(place) {
-                let nothing = Election::nobody();
-                kept.insert(name, std::mem::replace(election, nothing));
+    /// Who takes connections in those services before a change that it has changed.
+    fn serving(&self, before: &[Arc<Service>]) -> Serving {
+        let new: HashSet<*const Service> = self.config.services.iter().map(Arc::as_ptr).collect();
+        let mut serving = Serving::new();
+        for (service, election) in before.iter().zip(&self.elections) {
+            if new.contains(&Arc::as_ptr(service)) {
+                continue;
+            }
+            for (server, standing) in service.members().zip(&election.standings) {
+                if standing.share > 0 {
+                    serving.insert((service.name.clone(), server.address));
+                }
             }
         }
+        serving
+    }
+
+    /// Files the targets of a service anew; whether that has changed what is to be checked.
+    fn ask(&mut self, place: usize, before: &Service) -> bool {
+        let targets = |service: &Service| -> HashSet<Target> {
+            service.members().filter_map(|server| target(service, server)).collect()
+        };
+        let (old, new) = (targets(before), targets(&self.config.services[place]));
+        let mut changed = false;
+        for gone in old.difference(&new) {
+            if let Some(asking) = self.asking.get_mut(gone) {
+                asking.retain(|one| *one != place);
+                if asking.is_empty() {
+                    self.asking.remove(gone);
+                    changed = true;
+                }
+            }
+        }
+        for target in new.difference(&old) {
+            let asking = self.asking.entry(target.clone()).or_default();
+            changed |= asking.is_empty();
+            asking.push(place);
+        }
+        changed
+    }
+
+    /// Files services and targets anew; the elections of services that stay are kept.
+    fn index(&mut self) {
+        let held = mem::take(&mut self.elections);
+        let mut held: Vec<Option<Election>> = held.into_iter().map(Some).collect();
+        let old = mem::take(&mut self.places);
         self.asking.clear();
         for (place, service) in self.config.services.iter().enumerate() {
+            let before = old.get(&service.name).and_then(|&place| held.get_mut(place)?.take());
+            self.elections.push(before.unwrap_or_else(Election::nobody));
             self.places.insert(service.name.clone(), place);
-            self.elections.push(kept.remove(&service.name).unwrap_or_else(Election::nobody));
             for target in service.members().filter_map(|server| target(service, server)) {
                 let asking = self.asking.entry(target).or_default();
                 if asking.last() != Some(&place) {
@@ -155,15 +230,15 @@ impl Running {
                 }
             }
         }
-        let names: HashSet<&str> = self.places.keys().map(String::as_str).collect();
-        self.roster.retain(|name| names.contains(name));
+        let places = &self.places;
+        self.roster.retain(|name| places.contains_key(name));
     }
 }
 
 /// What is checked of a server; nothing if it has no check or is disabled.
 pub(super) fn target(service: &Service, server: &Server) -> Option<Target> {
     let check = service.check_of(server).filter(|_| server.admin != AdminState::Disabled)?;
-    Some((check.target(server.address), check.clone()))
+    Some(Target::new(server.address, check))
 }
 
 /// Seconds since 1970.
@@ -177,13 +252,9 @@ fn facts(
     Surroundings { checks, edits }: Surroundings<'_>,
     wall: u64,
 ) -> Facts {
+    let verdict = |target| checks.verdict(&target).unwrap_or(Verdict::Checking);
     Facts {
-        verdict: target(service, server).map(|(address, check)| {
-            checks.verdict(address, &check).unwrap_or(match check.initial {
-                Verdict::Up => Verdict::Up,
-                Verdict::Down | Verdict::Checking => Verdict::Checking,
-            })
-        }),
+        verdict: target(service, server).map(verdict),
         drain_over: server.admin == AdminState::Drained
             && edits.deadline(&service.name, &server.name).is_some_and(|until| until <= wall),
     }

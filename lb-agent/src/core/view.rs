@@ -116,7 +116,7 @@ impl<'a> View<'a> {
         let target = target(service, server);
         Ok(ServerDetail {
             server: self.server(place, server)?,
-            history: target.and_then(|(address, check)| self.agent.checks.health(address, &check)),
+            history: target.and_then(|target| self.agent.checks.health(&target)),
         })
     }
 
