@@ -7,12 +7,14 @@ mod features;
 mod forwarding;
 mod instance;
 mod memlock;
+mod open_files;
 
 pub use bpffs::{BPFFS, mount_bpffs};
 pub use features::{keep_frames_apart, keep_vlan_tags};
 pub use forwarding::forward_on_loopback;
 pub use instance::{Instance, InstanceError};
 pub use memlock::raise_locked_memory_limit;
+pub use open_files::raise_open_files_limit;
 
 use std::io;
 
