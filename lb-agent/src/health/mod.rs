@@ -1,3 +1,4 @@
 //! Health checks: who is up.
 
 pub mod check;
+pub mod probe;
