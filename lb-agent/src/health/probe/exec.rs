@@ -87,7 +87,7 @@ fn start(exec: &Exec, target: SocketAddr) -> Result<(Group, OwnedFd), String> {
         // With a user, the standard library takes root's supplementary groups away as well.
         .gid(user.gid.as_raw())
         .uid(user.uid.as_raw());
-    own_session(&mut command);
+    leave_the_agent(&mut command);
     let child = command.spawn().map_err(failed)?;
     Ok((Group(Some(child)), OwnedFd::from(output)))
 }
@@ -103,11 +103,22 @@ fn user(name: &str) -> Result<User, String> {
     }
 }
 
-/// A session of its own: a process group to kill, and no terminal of the agent's to write to.
-#[expect(unsafe_code, reason = "the child must leave the session between fork and exec")]
-fn own_session(command: &mut Command) {
-    let leave = || setsid().map(drop).map_err(io::Error::from);
-    // SAFETY: setsid(2) is async-signal-safe, and the closure neither allocates nor locks.
+/// A session of its own, which is a process group to kill and has no terminal of the agent's, and
+/// none of the files that the agent itself has inherited open.
+#[expect(unsafe_code, reason = "what has to be done between fork and exec")]
+fn leave_the_agent(command: &mut Command) {
+    let leave = || {
+        const FIRST: libc::c_uint = 3;
+        setsid()?;
+        // SAFETY: the call takes numbers alone; it closes nothing before exec.
+        let result = unsafe {
+            libc::close_range(FIRST, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int)
+        };
+        Errno::result(result)?;
+        Ok(())
+    };
+    // SAFETY: setsid(2) and close_range(2) are bare system calls; the closure neither allocates
+    // nor locks.
     unsafe { command.pre_exec(leave) };
 }
 
@@ -189,11 +200,11 @@ impl Output {
         self.take(&chunk[..read]);
     }
 
-    /// Reads what is there already.
+    /// Reads what is there already; the pipe itself is asked, since the runtime may not know yet.
     fn rest(&mut self) {
         let mut chunk = [0; Self::TAIL];
         while let Some(receiver) = &self.receiver {
-            let read = receiver.try_read(&mut chunk).unwrap_or(0);
+            let read = nix::unistd::read(receiver, &mut chunk).unwrap_or(0);
             self.take(&chunk[..read]);
         }
     }
