@@ -1,8 +1,23 @@
 //! Probes: one run of a check against one server.
+//!
+//! A run ends by itself only when it has found something out. The caller limits its time by
+//! dropping the future: every probe gives back its sockets then, and a command is killed with all
+//! that it has started. Memory is bounded whatever the server sends.
+//!
+//! The runtime must have its I/O and its time enabled.
+
+mod dns;
+mod exec;
+mod http;
+mod ping;
+mod smtp;
+mod tcp;
+mod tls;
+mod udp;
+mod words;
 
 use super::check::Probe;
 use std::{net::SocketAddr, time::Duration};
-use tokio::net::TcpStream;
 
 /// What one run of a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +28,18 @@ pub struct Finding {
     pub cause: String,
 }
 
-/// Asks servers.
+/// Asks servers; holds what runs share: TLS configurations, ping sockets.
+///
+/// It belongs to the runtime in which it is used first.
 #[derive(Debug, Default)]
-pub struct Prober {}
+pub struct Prober {
+    connectors: tls::Connectors,
+    pings: ping::Pings,
+    starts: exec::Starts,
+}
+
+/// How a run ends: what passed, or why it failed, in words.
+type Outcome = Result<String, String>;
 
 impl Prober {
     /// A prober that holds nothing yet.
@@ -23,14 +47,26 @@ impl Prober {
         Self::default()
     }
 
-    /// Asks a server once. `limit` is when the caller drops the future.
-    pub async fn run(&self, probe: &Probe, target: SocketAddr, _limit: Duration) -> Finding {
-        match probe {
-            Probe::Tcp => match TcpStream::connect(target).await {
-                Ok(_) => Finding { passed: true, cause: "connected".to_owned() },
-                Err(error) => Finding { passed: false, cause: error.kind().to_string() },
-            },
-            _ => Finding { passed: false, cause: "this kind of check isn't known".to_owned() },
+    /// Asks a server once. `limit` is when the caller drops the future; a probe for which silence
+    /// can pass ends shortly before.
+    pub async fn run(&self, probe: &Probe, target: SocketAddr, limit: Duration) -> Finding {
+        let outcome = match probe {
+            Probe::Tcp => tcp::run(target).await,
+            Probe::Http(http) => http::run(http, &self.connectors, target).await,
+            Probe::Smtp(smtp) => smtp::run(smtp, target, patience(limit)).await,
+            Probe::Dns(dns) => dns::run(dns, target).await,
+            Probe::Udp(udp) => udp::run(udp, target, patience(limit)).await,
+            Probe::Ping => self.pings.run(target, limit).await,
+            Probe::Exec(exec) => self.starts.run(exec, target).await,
+        };
+        match outcome {
+            Ok(cause) => Finding { passed: true, cause },
+            Err(cause) => Finding { passed: false, cause },
         }
     }
+}
+
+/// How long to wait for what need not come.
+fn patience(limit: Duration) -> Duration {
+    limit - limit / 10
 }
