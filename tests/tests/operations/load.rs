@@ -113,7 +113,8 @@ impl Load {
         self.check()
     }
 
-    fn check(&self) -> Result<()> {
+    /// Nothing may have gone wrong so far.
+    pub(crate) fn check(&self) -> Result<()> {
         ensure!(!self.streams.is_empty(), "no traffic at all");
         for Stream { what, requests, failure, .. } in &self.streams {
             if let Some(failure) = &*failure.lock().unwrap_or_else(PoisonError::into_inner) {
