@@ -3,7 +3,9 @@
 use super::endpoint;
 use crate::lab::{Host, Lab, Program, SOON, wait_until};
 use anyhow::{Context, Result, ensure};
-use lb_common::api::{Mode, Protocol, ReasonCount, Scheduler, Service, Status};
+use lb_common::api::{
+    Difference, Event, Mode, Protocol, ReasonCount, Scheduler, ServerDetail, Service, Status,
+};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fmt::Write;
@@ -144,6 +146,25 @@ impl Director {
     /// `lb-ctl service ls`.
     pub fn services(&self) -> Result<Vec<Service>> {
         self.ask(&["service", "ls"])
+    }
+
+    /// `lb-ctl server show`.
+    pub fn server(&self, service: &str, server: &str) -> Result<ServerDetail> {
+        self.ask(&["server", "show", &format!("{service}/{server}")])
+    }
+
+    /// `lb-ctl diff`.
+    pub fn diff(&self) -> Result<Vec<Difference>> {
+        // It ends with an exit code of its own when there are some.
+        let output = self.ctl_output(&["-o", "json", "diff"])?;
+        serde_json::from_slice(&output.stdout).with_context(|| format!("{output:?}"))
+    }
+
+    /// `lb-ctl events`.
+    pub fn events(&self) -> Result<Vec<Event>> {
+        let lines = self.ctl(&["-o", "json", "events"])?;
+        let event = |line| serde_json::from_str(line).with_context(|| format!("event {line}"));
+        lines.lines().map(event).collect()
     }
 
     /// `lb-ctl connections`.

@@ -1,10 +1,9 @@
 //! A control socket that is misused.
 
-use crate::load::Load;
 use crate::setting::{client, web};
 use anyhow::{Context, Result, ensure};
 use lb_common::api::Mode;
-use lb_tests::lab::{Lab, SOON, wait_until};
+use lb_tests::lab::{Lab, Load, SOON, wait_until};
 use lb_tests::site::{self, Director, Family, HTTP, Site, director};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};

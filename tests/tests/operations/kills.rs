@@ -1,11 +1,10 @@
 //! The agent is killed again and again, at random moments.
 
-use crate::load::Load;
 use crate::setting::{client, pinned, server, web};
 use anyhow::{Context, Result, ensure};
 use lb_common::api::{Mode, Server, ServerState};
 use lb_tests::generate::Random;
-use lb_tests::lab::{Lab, SOON};
+use lb_tests::lab::{Lab, Load, SOON};
 use lb_tests::site::{self, Director, Family, HTTP, Site, director};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;

@@ -1,6 +1,5 @@
 //! What operators and the network do to a director, under real traffic.
 
-mod load;
 mod setting;
 
 mod bad_config;

@@ -1,10 +1,9 @@
 //! A state directory that can't be written: changes are refused with the reason, traffic goes on.
 
-use crate::load::Load;
 use crate::setting::{client, server, web};
 use anyhow::{Context, Result, ensure};
 use lb_common::api::Mode;
-use lb_tests::lab::Lab;
+use lb_tests::lab::{Lab, Load};
 use lb_tests::site::{self, Director, Family, HTTP, Site, director};
 use std::fs;
 use std::path::{Path, PathBuf};
