@@ -18,6 +18,8 @@ pub(crate) struct Project {
     pub(crate) object: PathBuf,
     /// The install root of the tools that the project brings for itself.
     pub(crate) tools: PathBuf,
+    /// Where the lab's servers are unpacked; `.cargo/config.toml` says where.
+    pub(crate) servers: PathBuf,
     /// The target folder of builds for the kernel.
     pub(crate) bpf_target: PathBuf,
     /// Where the programs of a development build are.
@@ -34,9 +36,12 @@ impl Project {
             .parent()
             .context("xtask is not in a workspace")?
             .to_owned();
-        let object = env::var_os("LB_EBPF_OBJECT")
-            .context("LB_EBPF_OBJECT is not set: start this as `cargo xtask`")?
-            .into();
+        let place = |name: &str| -> Result<PathBuf> {
+            let value = env::var_os(name);
+            Ok(value
+                .with_context(|| format!("{name} is not set: start this as `cargo xtask`"))?
+                .into())
+        };
         let bin = env::current_exe()
             .context("where xtask itself is")?
             .parent()
@@ -45,7 +50,8 @@ impl Project {
         let target = root.join("target");
         Ok(Self {
             root,
-            object,
+            object: place("LB_EBPF_OBJECT")?,
+            servers: place("LB_LAB_SERVERS")?,
             tools: target.join("tools"),
             bpf_target: target.join("bpf/build"),
             bin,

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use anyhow::Result;
 
 use crate::project::{self, Project, require_root};
-use crate::{ebpf, say, tools};
+use crate::{debian, ebpf, say, tools};
 
 /// Builds everything and becomes the test runner, so that its summary ends the output.
 ///
@@ -22,6 +22,8 @@ pub(crate) fn run(project: &Project, args: &[OsString]) -> Result<Infallible> {
 pub(crate) fn build_and_run(project: &Project, args: &[OsString]) -> Result<Infallible> {
     say::heading("test runner");
     let nextest = tools::nextest(project)?;
+    say::heading("servers");
+    debian::servers(project)?;
     say::heading("programs and tests");
     // A test run alone would not build the programs that tests start.
     project::run(project.cargo().args(["build", "--workspace", "--all-targets"]))?;

@@ -3,7 +3,9 @@
 use super::endpoint;
 use crate::lab::{Host, Lab, Program, SOON, wait_until};
 use anyhow::{Context, Result, ensure};
-use lb_common::api::{Mode, Protocol, ReasonCount, Scheduler, Service, Status};
+use lb_common::api::{
+    Difference, Event, Mode, Protocol, ReasonCount, Scheduler, ServerDetail, Service, Status,
+};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fmt::Write;
@@ -34,7 +36,12 @@ pub fn director(lab: &Lab, host: &Host, config: &str) -> Result<Director> {
 impl Director {
     /// Starts the agent and waits until it answers.
     pub fn start(&mut self) -> Result<()> {
-        let program = self.host.spawn(self.agent_command())?;
+        self.start_as(self.agent_command())
+    }
+
+    /// Like [`Director::start`], by a command made of [`Director::agent_command`].
+    pub fn start_as(&mut self, command: Command) -> Result<()> {
+        let program = self.host.spawn(command)?;
         let answers = || program.status().is_some() || self.status().is_ok();
         wait_until(SOON, "lb-agent answers", answers)?;
         ensure!(program.status().is_none(), "lb-agent ended:\n{}", program.log());
@@ -47,8 +54,13 @@ impl Director {
         let mut command = Command::new(program("lb-agent"));
         command.arg("--config").arg(self.config()).arg("--node").arg(self.host.name());
         command.arg("--pin-root").arg(&self.pins).arg("--socket").arg(self.socket());
-        command.arg("--state-dir").arg(self.folder.join("state"));
+        command.arg("--state-dir").arg(self.state_dir());
         command
+    }
+
+    /// Folder of what the agent keeps.
+    pub fn state_dir(&self) -> PathBuf {
+        self.folder.join("state")
     }
 
     /// Stops the agent as the operator would; traffic goes on.
@@ -63,8 +75,13 @@ impl Director {
 
     /// Has the agent read its configuration again; the log tells what came of it.
     pub fn reload(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
+    /// Sends the agent a signal and doesn't wait for what comes of it.
+    pub fn signal(&self, signal: Signal) {
         if let Some(agent) = &self.agent {
-            agent.signal(Signal::SIGHUP);
+            agent.signal(signal);
         }
     }
 
@@ -96,7 +113,8 @@ impl Director {
         self.agent.as_ref().map(Program::log).unwrap_or_default()
     }
 
-    fn socket(&self) -> PathBuf {
+    /// Path of the control socket.
+    pub fn socket(&self) -> PathBuf {
         self.folder.join("agent.sock")
     }
 
@@ -128,6 +146,25 @@ impl Director {
     /// `lb-ctl service ls`.
     pub fn services(&self) -> Result<Vec<Service>> {
         self.ask(&["service", "ls"])
+    }
+
+    /// `lb-ctl server show`.
+    pub fn server(&self, service: &str, server: &str) -> Result<ServerDetail> {
+        self.ask(&["server", "show", &format!("{service}/{server}")])
+    }
+
+    /// `lb-ctl diff`.
+    pub fn diff(&self) -> Result<Vec<Difference>> {
+        // It ends with an exit code of its own when there are some.
+        let output = self.ctl_output(&["-o", "json", "diff"])?;
+        serde_json::from_slice(&output.stdout).with_context(|| format!("{output:?}"))
+    }
+
+    /// `lb-ctl events`.
+    pub fn events(&self) -> Result<Vec<Event>> {
+        let lines = self.ctl(&["-o", "json", "events"])?;
+        let event = |line| serde_json::from_str(line).with_context(|| format!("event {line}"));
+        lines.lines().map(event).collect()
     }
 
     /// `lb-ctl connections`.

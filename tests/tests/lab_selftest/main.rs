@@ -1,6 +1,7 @@
 //! The lab keeps its promises.
 
 mod ending;
+mod real;
 mod signal;
 mod traffic;
 mod tunnels;

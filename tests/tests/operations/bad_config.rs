@@ -1,10 +1,9 @@
 //! Configuration files that are refused, by the agent at its start, on reload, and by `check`.
 
-use crate::load::Load;
 use crate::setting::{another_agent, client, maps, pinned, web};
 use anyhow::{Context, Result, ensure};
 use lb_common::api::Mode;
-use lb_tests::lab::{Lab, SOON, wait_until};
+use lb_tests::lab::{Lab, Load, SOON, wait_until};
 use lb_tests::site::{self, Director, Family, HTTP, Site, director};
 use std::fs::{self, File};
 use std::path::Path;

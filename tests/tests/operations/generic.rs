@@ -1,11 +1,10 @@
 //! A director whose interface has no native XDP: a macvlan interface, on top of a link whose
 //! driver merges frames.
 
-use crate::load::Load;
 use crate::setting::{client, web};
 use anyhow::ensure;
 use lb_common::api::{AttachMode, Mode};
-use lb_tests::lab::Lab;
+use lb_tests::lab::{Lab, Load};
 use lb_tests::site::{self, Family, HTTP, Site, director};
 
 #[test]

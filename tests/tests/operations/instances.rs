@@ -1,10 +1,9 @@
 //! More than one agent on a machine.
 
-use crate::load::Load;
 use crate::setting::{another_agent, client, service, web};
 use anyhow::ensure;
 use lb_common::api::Mode;
-use lb_tests::lab::{Lab, SOON, ip};
+use lb_tests::lab::{Lab, Load, SOON, ip};
 use lb_tests::site::{self, Family, HTTP, Site, director};
 
 #[test]

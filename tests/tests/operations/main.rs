@@ -1,15 +1,17 @@
 //! What operators and the network do to a director, under real traffic.
 
-mod load;
 mod setting;
 
 mod bad_config;
 mod drain;
 mod generic;
+mod hostile;
 mod instances;
 mod interfaces;
+mod kills;
 mod next_hops;
 mod numbers;
 mod packet_log;
 mod restarts;
+mod state_dir;
 mod taking_down;

@@ -1,12 +1,11 @@
 //! Neighbours and routes that change under traffic.
 
-use crate::load::Load;
 use crate::setting::{client, concerns, server, service, web};
 use anyhow::{Context, Result, ensure};
 use lb_common::api::{Mode, ServerState};
 use lb_tests::lab::{
-    Capture, Decapsulator, Direction, Host, HttpServer, Lab, Link, SOON, Switch, ip, wait_until,
-    wildcard,
+    Capture, Decapsulator, Direction, Host, HttpServer, Lab, Link, Load, SOON, Switch, ip,
+    wait_until, wildcard,
 };
 use lb_tests::site::{self, Director, Family, HTTP, Site, director};
 use std::io::ErrorKind;

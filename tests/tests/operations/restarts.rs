@@ -1,10 +1,9 @@
 //! The agent can die; traffic doesn't.
 
-use crate::load::Load;
 use crate::setting::{client, pinned, service, web};
 use anyhow::{Context, Result, ensure};
 use lb_common::api::{AttachMode, Mode, Protocol, Stats};
-use lb_tests::lab::Lab;
+use lb_tests::lab::{Lab, Load};
 use lb_tests::site::{self, Director, ECHO, Family, HTTP, ServiceText, Site, UDP, director};
 use std::collections::BTreeMap;
 

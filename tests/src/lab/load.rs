@@ -1,7 +1,5 @@
-//! Traffic that goes on while something is done to the director.
+//! Traffic that goes on while something is done to the machines in its way.
 
-use anyhow::{Result, bail, ensure};
-use lb_tests::lab::{Client, SOON, wait_until};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,11 +7,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, bail, ensure};
+
+use super::client::Client;
+use super::wait::{SOON, wait_until};
+
 /// The slowest that a request may be: a lost SYN is sent again after a second.
 const SLOWEST: Duration = Duration::from_secs(1);
 
-/// Requests that are made one after the other, by as many threads as kinds of them.
-pub(crate) struct Load {
+/// Requests that are made one after the other, by as many threads as kinds of them. None may fail
+/// or take longer than a second.
+#[derive(Default)]
+pub struct Load {
     stop: Arc<AtomicBool>,
     streams: Vec<Stream>,
 }
@@ -26,22 +31,19 @@ struct Stream {
 }
 
 impl Load {
-    pub(crate) fn new() -> Self {
-        Self { stop: Arc::default(), streams: Vec::new() }
+    /// No traffic yet.
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// A new HTTP connection for every request.
-    pub(crate) fn new_connections(&mut self, client: Client, to: impl Into<SocketAddr>) {
+    pub fn new_connections(&mut self, client: Client, to: impl Into<SocketAddr>) {
         let to = to.into();
         self.add(format!("new connections to {to}"), move || client.get(to, "/name").map(drop));
     }
 
     /// An HTTP connection that stays.
-    pub(crate) fn one_connection(
-        &mut self,
-        client: &Client,
-        to: impl Into<SocketAddr>,
-    ) -> Result<()> {
+    pub fn one_connection(&mut self, client: &Client, to: impl Into<SocketAddr>) -> Result<()> {
         let to = to.into();
         let mut connection = client.connect(to)?;
         self.add(format!("a long connection to {to}"), move || connection.get("/name").map(drop));
@@ -49,7 +51,7 @@ impl Load {
     }
 
     /// A TCP connection on which every byte comes back.
-    pub(crate) fn echo(&mut self, client: &Client, to: impl Into<SocketAddr>) -> Result<()> {
+    pub fn echo(&mut self, client: &Client, to: impl Into<SocketAddr>) -> Result<()> {
         let to = to.into();
         let mut stream = client.tcp(to)?;
         let mut count = 0_u64;
@@ -65,7 +67,7 @@ impl Load {
     }
 
     /// A UDP datagram from a new port for every request.
-    pub(crate) fn datagrams(&mut self, client: Client, to: impl Into<SocketAddr>) {
+    pub fn datagrams(&mut self, client: Client, to: impl Into<SocketAddr>) {
         let to = to.into();
         self.add(format!("datagrams to {to}"), move || client.udp_ask(to, b"x").map(drop));
     }
@@ -94,7 +96,7 @@ impl Load {
     }
 
     /// Waits until every stream has had some more answers.
-    pub(crate) fn goes_on(&self) -> Result<()> {
+    pub fn goes_on(&self) -> Result<()> {
         const MORE: usize = 10;
         let counts = || self.streams.iter().map(|one| one.requests.load(Ordering::Relaxed));
         let before: Vec<usize> = counts().collect();
@@ -107,13 +109,14 @@ impl Load {
     }
 
     /// Ends the traffic, in which nothing may have gone wrong.
-    pub(crate) fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         self.goes_on()?;
         self.end();
         self.check()
     }
 
-    fn check(&self) -> Result<()> {
+    /// Nothing may have gone wrong so far.
+    pub fn check(&self) -> Result<()> {
         ensure!(!self.streams.is_empty(), "no traffic at all");
         for Stream { what, requests, failure, .. } in &self.streams {
             if let Some(failure) = &*failure.lock().unwrap_or_else(PoisonError::into_inner) {
