@@ -58,13 +58,18 @@ fn desired() -> Desired {
         port: 80u16.to_be(),
         mode: mode::NAT,
         flags: server_flags::PRESENT,
+        weight: 1,
+        max_connections: 0,
         next_hop: NextHop { mtu: 1500, ..NextHop::default() },
         tunnel_source: Address::UNSPECIFIED,
     };
     let service = |last| desired::Service {
         key: ServiceKey::new(Address::from_v4([192, 0, 2, last]), 80u16.to_be(), protocol::TCP),
         select: Select::Cursor,
+        flags: 0,
         timeouts: Timeouts::DEFAULT,
+        persist: 0,
+        persist_prefix: 0,
         table: vec![0, 1, 0].into(),
         servers: vec![server(last), server(last + 100)],
     };

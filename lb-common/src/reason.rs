@@ -9,7 +9,7 @@ pub enum Outcome {
     Passed,
     /// Thrown away.
     Dropped,
-    /// Thrown away, and its sender told so by an ICMP error.
+    /// Thrown away, and its sender told so by an ICMP error or a TCP reset.
     Answered,
 }
 
@@ -97,6 +97,10 @@ reasons! {
 
     /// the service has no server that takes new connections
     NoServer = Answered "no-server";
+    /// every server that might take the new connection has as many as it may
+    ServersFull = Answered "servers-full";
+    /// connection of a server that is down or was drained: the client is sent a TCP reset
+    FlowReset = Answered "flow-reset";
     /// TTL or hop limit used up
     TtlExpired = Answered "ttl-expired";
     /// larger than the next link allows
@@ -107,11 +111,11 @@ reasons! {
     NoRoute = Dropped "no-route";
     /// fragment for a NAT service
     FragmentNat = Dropped "fragment-nat";
-    /// fragment for a service whose scheduler needs the port
+    /// fragment for a service whose scheduler or persistence needs the port
     FragmentNeedsPort = Dropped "fragment-needs-port";
     /// fragment for an address with several services: which one is not visible
     FragmentAmbiguous = Dropped "fragment-ambiguous";
-    /// cannot be sent on (size, TTL or no server), and the standards forbid an error about it
+    /// cannot be sent on (size, TTL, or no server that takes it), and the standards forbid an answer
     Unanswerable = Dropped "unanswerable";
     /// to be answered by an ICMP error, but enough of those were sent in this second
     AnswerLimited = Dropped "answer-limited";

@@ -4,10 +4,11 @@
 use crate::{fib, maps};
 use aya_ebpf::Global;
 use aya_ebpf::bindings::{BPF_ANY, xdp_md};
-use aya_ebpf::helpers::bpf_ktime_get_coarse_ns;
+use aya_ebpf::helpers::{bpf_ktime_get_coarse_ns, bpf_loop};
+use core::ffi::c_void;
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use lb_common::abi::{Address, Flow, FlowKey, Server, Service, ServiceKey, Stats};
-use lb_common::datapath::{self, Env, FlowTable, Route, RouteQuery};
+use lb_common::datapath::{self, Env, FlowTable, Route, RouteQuery, Step};
 use lb_common::reason::Reason;
 
 /// Read-only data, which the loader may set.
@@ -108,6 +109,30 @@ impl Env for Kernel {
     }
 
     #[inline(always)]
+    fn load(&self, server: u32) -> u32 {
+        maps::LOADS.get(server).map_or(0, |load| (*load).clamp(0, u32::MAX as i64) as u32)
+    }
+
+    #[inline(always)]
+    fn add_load(&self, server: u32, by: i64) {
+        if let Some(load) = maps::LOADS.get_ptr_mut(server) {
+            // SAFETY: an aligned i64 in an array map, changed by atomic additions alone.
+            unsafe { atomic_xadd::<i64, i64, { AtomicOrdering::SeqCst }>(load, by) };
+        }
+    }
+
+    #[inline(always)]
+    fn repeat<S: Step>(&self, times: u32, step: &mut S) {
+        const NO_FLAGS: u64 = 0;
+        let mut turn = Turn { kernel: self, step };
+        let callback: extern "C" fn(u64, *mut c_void) -> i64 = take_turn::<S>;
+        // SAFETY: the callback takes what `turn` is, which lives until the helper returns.
+        unsafe {
+            bpf_loop(times, callback as *mut c_void, (&raw mut turn).cast(), NO_FLAGS);
+        }
+    }
+
+    #[inline(always)]
     fn route(&self, query: &RouteQuery<'_>) -> Route {
         fib::route(self.ctx, query)
     }
@@ -128,6 +153,19 @@ impl Env for Kernel {
         add(maps::SERVICE_STATS.get_ptr_mut(service), |stats| stats.add_out(bytes));
         add(maps::SERVER_STATS.get_ptr_mut(server), |stats| stats.add_out(bytes));
     }
+}
+
+/// What a callback of [`bpf_loop`] is given.
+struct Turn<'a, S> {
+    kernel: &'a Kernel,
+    step: &'a mut S,
+}
+
+/// The callback for a step: 0 goes on, 1 ends the loop.
+extern "C" fn take_turn<S: Step>(_number: u64, turn: *mut c_void) -> i64 {
+    // SAFETY: `repeat` passes its own, which nothing else uses meanwhile.
+    let turn = unsafe { &mut *turn.cast::<Turn<'_, S>>() };
+    turn.step.step(turn.kernel).is_break() as i64
 }
 
 #[inline(always)]

@@ -29,6 +29,9 @@ pub(crate) static FLOWS: LruHashMap<FlowKey, Flow, 65536> = LruHashMap::new();
 pub(crate) static HALF_OPEN: LruHashMap<FlowKey, Flow, 16384> = LruHashMap::new();
 
 #[btf_map]
+pub(crate) static LOADS: Array<i64, 1024, BPF_F_MMAPABLE> = Array::new();
+
+#[btf_map]
 pub(crate) static SOURCES: Array<Sources, 1> = Array::new();
 
 #[btf_map]

@@ -65,6 +65,8 @@ fn world() -> World {
             port: 80_u16.to_be(),
             mode: mode::DR,
             flags: server_flags::PRESENT | server_flags::RESOLVED,
+            weight: 1,
+            max_connections: 0,
             pad: 0,
         })
         .collect();

@@ -109,10 +109,6 @@ impl Agent {
         &self.options.node
     }
 
-    pub(super) fn config(&self) -> &Config {
-        &self.running.config
-    }
-
     pub(super) fn is_detached(&self) -> bool {
         self.detached
     }
@@ -212,7 +208,7 @@ impl Agent {
         warnings.extend(self.failures.iter().cloned());
         warnings.extend(self.attached.iter().filter_map(|attached| attached.problem.clone()));
         warnings.extend(self.drivers.words());
-        for service in &self.config().services {
+        for service in &self.running.config.services {
             for server in service.members() {
                 if let Way::Unusable(words) = self.way(service, server) {
                     let (service, server) = (&service.name, &server.name);
@@ -231,7 +227,7 @@ impl Agent {
     }
 
     pub(super) fn way(&self, service: &config::Service, server: &config::Server) -> Way<'_> {
-        way(service.mode, self.resolver.resolutions().get(&server.address.ip()))
+        way(service, server, self.resolver.resolutions().get(&server.address.ip()))
     }
 
     /// What the check of a server says; none if it isn't checked.

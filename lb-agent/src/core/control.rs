@@ -15,7 +15,7 @@ use std::net::IpAddr;
 
 impl Control for Agent {
     fn status(&mut self) -> Result<Status, Refusal> {
-        let services = &self.config().services;
+        let services = &self.running.config.services;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             node: self.node().to_owned(),
@@ -46,7 +46,7 @@ impl Control for Agent {
     }
 
     fn add_service(&mut self, definition: &[u8]) -> Result<Service, Refusal> {
-        let service = config::parse_service(definition, self.config()).map_err(invalid)?;
+        let service = config::parse_service(definition, &self.running.config).map_err(invalid)?;
         let name = service.name.clone();
         self.commit(self.edits.add_service(service))?;
         self.tell_change(&name, None, "added by an operator".to_owned());
@@ -62,7 +62,7 @@ impl Control for Agent {
 
     fn add_server(&mut self, service: &str, definition: &[u8]) -> Result<Server, Refusal> {
         let place = self.find_service(service)?;
-        let config = self.config();
+        let config = &self.running.config;
         let server =
             config::parse_server(definition, &config.services[place], config).map_err(invalid)?;
         let name = server.name.clone();
@@ -102,7 +102,7 @@ impl Control for Agent {
         address: IpAddr,
         change: ServerChange,
     ) -> Result<Vec<Server>, Refusal> {
-        let services = &self.config().services;
+        let services = &self.running.config.services;
         let servers = services.iter().flat_map(|service| {
             let there = service.servers.iter().filter(|server| server.address.ip() == address);
             there.map(|server| (service.name.clone(), server.name.clone()))
@@ -127,11 +127,11 @@ impl Control for Agent {
     }
 
     fn config(&mut self) -> Result<String, Refusal> {
-        Ok(config::to_yaml(Agent::config(self)))
+        Ok(config::to_yaml(&self.running.config))
     }
 
     fn diff(&mut self) -> Result<Vec<Difference>, Refusal> {
-        Ok(config::diff(&self.running.file, Agent::config(self)))
+        Ok(config::diff(&self.running.file, &self.running.config))
     }
 
     fn reset(&mut self, query: &ResetQuery) -> Result<Vec<Difference>, Refusal> {
@@ -163,7 +163,7 @@ impl Control for Agent {
             (Some(service), Some(name)) => Some(self.find_server(service, name)?),
             (None, Some(_)) => return Err(Refusal::nameless_server()),
         };
-        let service = service.map(|place| &*Agent::config(self).services[place]);
+        let service = service.map(|place| &*self.running.config.services[place]);
         View::new(self)?.connections(service, server, query.limit)
     }
 
@@ -188,13 +188,13 @@ impl Agent {
     /// The place of a service among those that run.
     fn find_service(&self, name: &str) -> Result<usize, Refusal> {
         self.running.place(name).ok_or_else(|| {
-            let services = &self.config().services;
+            let services = &self.running.config.services;
             Refusal::unknown("service", name, services.iter().map(|one| one.name.as_str()))
         })
     }
 
     fn find_server(&self, place: usize, name: &str) -> Result<&config::Server, Refusal> {
-        let service = &self.config().services[place];
+        let service = &self.running.config.services[place];
         service.members().find(|server| server.name == name).ok_or_else(|| {
             let kind = format!("server of {}", service.name);
             Refusal::unknown(&kind, name, service.members().map(|server| server.name.as_str()))

@@ -51,11 +51,11 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn services(&self) -> Result<Vec<Service>, Refusal> {
-        (0..self.agent.config().services.len()).map(|place| self.service(place)).collect()
+        (0..self.agent.running.config.services.len()).map(|place| self.service(place)).collect()
     }
 
     pub(super) fn service(&self, place: usize) -> Result<Service, Refusal> {
-        let service = &self.agent.config().services[place];
+        let service = &self.agent.running.config.services[place];
         let servers = service.members().map(|server| self.server(place, server));
         Ok(Service {
             name: service.name.clone(),
@@ -73,7 +73,7 @@ impl<'a> View<'a> {
 
     /// One of the members of the service in this place.
     pub(super) fn server(&self, place: usize, server: &config::Server) -> Result<Server, Refusal> {
-        let service = &self.agent.config().services[place];
+        let service = &self.agent.running.config.services[place];
         let way = self.agent.way(service, server);
         let standing = self.standing(place, server);
         let index = self.agent.index(service, server);
@@ -112,7 +112,7 @@ impl<'a> View<'a> {
         place: usize,
         server: &config::Server,
     ) -> Result<ServerDetail, Refusal> {
-        let service = &self.agent.config().services[place];
+        let service = &self.agent.running.config.services[place];
         let target = target(service, server);
         Ok(ServerDetail {
             server: self.server(place, server)?,
@@ -130,7 +130,8 @@ impl<'a> View<'a> {
         let limit = limit.unwrap_or(LISTED);
         let services = self
             .agent
-            .config()
+            .running
+            .config
             .services
             .iter()
             .map(|one| &**one)
@@ -169,7 +170,7 @@ impl<'a> View<'a> {
 
     /// How a member of a service stands.
     fn standing(&self, place: usize, server: &config::Server) -> Option<&Standing> {
-        let service = &self.agent.config().services[place];
+        let service = &self.agent.running.config.services[place];
         let position = service.members().position(|member| member.name == server.name)?;
         self.agent.running.standings(place).get(position)
     }

@@ -1,4 +1,4 @@
-use super::{Error, pins::Folder, raw::Raw, slots::Slots, sys};
+use super::{Error, loads::Loads, pins::Folder, raw::Raw, slots::Slots, sys};
 use crate::plan::{Observed, Op};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf};
 use lb_common::{
@@ -13,6 +13,7 @@ pub(super) struct Maps {
     services: HashMap<MapData, Raw<ServiceKey>, Raw<Service>>,
     servers: Array<MapData, Raw<Server>>,
     slots: Slots,
+    loads: Loads,
     cursors: Array<MapData, u64>,
     sources: Array<MapData, Raw<Sources>>,
     links: HashMap<MapData, u32, Raw<Link>>,
@@ -41,12 +42,15 @@ impl Maps {
             let info = pinned(name)?.info().map_err(|source| Error::Map { name, source })?;
             Ok(info.max_entries())
         };
-        let slots = Slots::open(&pinned(map::SLOTS)?, size(map::SLOTS)?)
-            .map_err(|source| Error::Slots { source })?;
+        let slots =
+            Slots::open(&pinned(map::SLOTS)?, size(map::SLOTS)?).map_err(mapped(map::SLOTS))?;
+        let loads =
+            Loads::open(&pinned(map::LOADS)?, size(map::LOADS)?).map_err(mapped(map::LOADS))?;
         Ok(Self {
             services: typed(pinned(map::SERVICES)?, map::SERVICES, Map::HashMap)?,
             servers: typed(pinned(map::SERVERS)?, map::SERVERS, Map::Array)?,
             slots,
+            loads,
             cursors: typed(pinned(map::CURSORS)?, map::CURSORS, Map::Array)?,
             sources: typed(pinned(map::SOURCES)?, map::SOURCES, Map::Array)?,
             links: typed(pinned(map::LINKS)?, map::LINKS, Map::HashMap)?,
@@ -117,13 +121,14 @@ impl Maps {
                 reset(&mut self.service_stats, *id).map_err(failed(map::SERVICE_STATS))
             }
             Op::ResetServer { index } => {
+                self.loads.reset(*index);
                 reset(&mut self.server_stats, *index).map_err(failed(map::SERVER_STATS))
             }
             Op::WriteServer { index, value } => {
                 self.servers.set(*index, Raw(*value), 0).map_err(failed(map::SERVERS))
             }
             Op::WriteTable { start, slots } => {
-                self.slots.write(*start, slots).map_err(|source| Error::Slots { source })
+                self.slots.write(*start, slots).map_err(mapped(map::SLOTS))
             }
             Op::WriteService { key, value } => {
                 self.services.insert(Raw(*key), Raw(*value), 0).map_err(failed(map::SERVICES))
@@ -155,6 +160,10 @@ impl Maps {
         sum(&self.server_stats, index).map_err(failed(map::SERVER_STATS))
     }
 
+    pub(super) fn loads(&self) -> &Loads {
+        &self.loads
+    }
+
     pub(super) fn reason(&self, reason: Reason) -> Result<u64, Error> {
         let counts = self.reasons.get(&(reason as u32), 0).map_err(failed(map::REASONS))?;
         Ok(counts.iter().sum())
@@ -177,6 +186,10 @@ where
 
 fn failed(name: &'static str) -> impl FnOnce(MapError) -> Error {
     move |source| Error::Map { name, source }
+}
+
+fn mapped(name: &'static str) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Mapped { name, source }
 }
 
 /// An entry that isn't there has been removed before.

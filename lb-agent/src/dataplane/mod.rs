@@ -7,6 +7,8 @@ mod attach;
 mod flows;
 mod hook;
 mod load;
+mod loads;
+mod mapped;
 mod maps;
 mod packet_log;
 mod pins;
@@ -18,6 +20,7 @@ mod unresolved;
 
 pub use attach::Attached;
 pub use flows::Flows;
+pub use loads::Loads;
 pub use packet_log::PacketLog;
 pub use pins::DEFAULT_ROOT;
 pub use unresolved::Unresolved;
@@ -25,7 +28,7 @@ pub use unresolved::Unresolved;
 use crate::plan::{Observed, Op};
 use aya::{Ebpf, EbpfError, maps::MapError, programs::ProgramError};
 use lb_common::{
-    abi::{Flow, FlowKey, Stats, map},
+    abi::{Flow, FlowKey, Stats, key_kind, map},
     reason::Reason,
 };
 use nix::time::{ClockId, clock_gettime};
@@ -76,9 +79,11 @@ pub enum Error {
         /// What the kernel says.
         source: MapError,
     },
-    /// The slots map cannot be read or written.
-    #[error("map {}: {source}", map::SLOTS)]
-    Slots {
+    /// A map in this process's memory cannot be read or written.
+    #[error("map {name}: {source}")]
+    Mapped {
+        /// Its name.
+        name: &'static str,
         /// What the kernel says.
         source: io::Error,
     },
@@ -143,19 +148,25 @@ impl Dataplane {
         self.maps.server_stats(index)
     }
 
+    /// The live connections of servers, by index.
+    pub fn loads(&self) -> &Loads {
+        self.maps.loads()
+    }
+
     /// How many packets left the data plane for a reason.
     pub fn reason(&self, reason: Reason) -> Result<u64, Error> {
         self.maps.reason(reason)
     }
 
-    /// Visits the flows that are not forgotten at `now`, see [`now`].
+    /// Visits the flows that are not forgotten at `now`, see [`now`]; a persistence template is
+    /// none.
     pub fn visit_flows(
         &self,
         now: u32,
         mut each: impl FnMut(&FlowKey, &Flow),
     ) -> Result<(), Error> {
         self.maps.visit_flows(|key, flow| {
-            if !flow.expired(now) {
+            if key.kind == key_kind::PACKET && !flow.expired(now) {
                 each(key, flow);
             }
         })

@@ -25,7 +25,7 @@ enum Size {
 }
 
 /// The maps, in an order in which they can be made.
-pub(super) const SPECS: [Spec; 12] = {
+pub(super) const SPECS: [Spec; 13] = {
     use Size::{Fixed, Limit};
     const SERVICES: fn(&Limits) -> u32 = |limits| limits.services;
     const SERVERS: fn(&Limits) -> u32 = |limits| limits.servers;
@@ -48,6 +48,7 @@ pub(super) const SPECS: [Spec; 12] = {
             MapType::LruHash,
             Limit("half_open", |limits| limits.half_open, 1),
         ),
+        spec::<u32, i64>(map::LOADS, MapType::Array, Limit("servers", SERVERS, 1)),
         spec::<u32, Sources>(map::SOURCES, MapType::Array, Fixed),
         spec::<u32, Link>(map::LINKS, MapType::Hash, Fixed),
         spec::<u32, [u64; 1]>(map::REASONS, MapType::PerCpuArray, Fixed),

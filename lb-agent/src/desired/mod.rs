@@ -17,13 +17,13 @@ use crate::{
 use lb_common::{
     abi::{
         Address, Link, Macs, NextHop, Select, ServiceKey, Sources, Timeouts, mode, protocol,
-        server_flags,
+        server_flags, service_flags,
     },
     api::{Mode, Protocol, Scheduler},
 };
 use std::{
     collections::{BTreeMap, HashSet},
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -45,8 +45,14 @@ pub struct Service {
     pub key: ServiceKey,
     /// How a slot is chosen.
     pub select: Select,
+    /// Bits of [`service_flags`].
+    pub flags: u8,
     /// When flows are forgotten.
     pub timeouts: Timeouts,
+    /// As [`lb_common::abi::Service::persist`].
+    pub persist: u32,
+    /// As [`lb_common::abi::Service::persist_prefix`].
+    pub persist_prefix: u8,
     /// Positions in `servers`, one a slot.
     pub table: Arc<[u32]>,
     /// In the order of the configuration; (address, port) are unique.
@@ -64,6 +70,10 @@ pub struct Server {
     pub mode: u8,
     /// Bits of [`server_flags`]; always present.
     pub flags: u8,
+    /// Its share of the new flows.
+    pub weight: u32,
+    /// How many live connections it takes at most; 0: any number.
+    pub max_connections: u32,
     /// How its frames leave; all zero if there is no way.
     pub next_hop: NextHop,
     /// Source of the outer header; unspecified except in a tunnel.
@@ -109,16 +119,21 @@ pub fn service<'a>(
 ) -> Service {
     let members = || service.members().zip(standings);
     let servers = members().map(|(server, standing)| {
-        let way = way(service.mode, resolution(server.address.ip()));
-        self::server(service.mode, server.address, *standing, &way)
+        let way = way(service, server, resolution(server.address.ip()));
+        self::server(service.mode, server, *standing, &way)
     });
     let candidates = members()
         .map(|(server, standing)| Candidate { address: server.address, weight: standing.share });
     let key = key(service);
+    let select = select(service.scheduler, service.hash_port);
+    let (persist, persist_prefix) = persist(service);
     Service {
         key,
-        select: select(service.scheduler, service.hash_port),
+        select,
+        flags: flags(service, select),
         timeouts: service.timeouts,
+        persist,
+        persist_prefix,
         table: cache.table(key, service.scheduler, service.table_size, candidates.collect()),
         servers: servers.collect(),
     }
@@ -136,26 +151,47 @@ pub fn key(service: &config::Service) -> ServiceKey {
 fn select(scheduler: Scheduler, hash_port: bool) -> Select {
     match scheduler {
         Scheduler::Rr | Scheduler::Wrr => Select::Cursor,
-        Scheduler::Dh | Scheduler::Lc | Scheduler::Wlc | Scheduler::Sed | Scheduler::Nq => {
-            Select::Cursor
-        }
+        Scheduler::Dh => Select::Destination,
+        Scheduler::Lc => Select::LeastConnections,
+        Scheduler::Wlc => Select::WeightedLeastConnections,
+        Scheduler::Sed => Select::ShortestExpectedDelay,
+        Scheduler::Nq => Select::NeverQueue,
         Scheduler::Sh | Scheduler::Mh if hash_port => Select::SourceAndPort,
         Scheduler::Sh | Scheduler::Mh => Select::Source,
     }
 }
 
+fn flags(service: &config::Service, select: Select) -> u8 {
+    if service.members().any(|server| server.max_connections.is_some()) {
+        service_flags::COUNTED | service_flags::LIMITED
+    } else if Select::compares(select as u8) {
+        service_flags::COUNTED
+    } else {
+        0
+    }
+}
+
+/// Seconds and prefix of the 128-bit form; 0 for none.
+fn persist(service: &config::Service) -> (u32, u8) {
+    const MAPPED: u8 = 96;
+    let offset = if service.address.is_ipv4() { MAPPED } else { 0 };
+    service.persist.map_or((0, 0), |persist| (persist.timeout, offset + persist.prefix))
+}
+
 /// A server keeps its slots whether or not its next hop is known: what is lost until then has a
 /// counter, and the others' clients stay where they are.
-fn server(mode: Mode, address: SocketAddr, standing: Standing, way: &Way<'_>) -> Server {
+fn server(mode: Mode, config: &config::Server, standing: Standing, way: &Way<'_>) -> Server {
     let mut server = Server {
-        address: address.ip().into(),
-        port: address.port().to_be(),
+        address: config.address.ip().into(),
+        port: config.address.port().to_be(),
         mode: match mode {
             Mode::Nat => mode::NAT,
             Mode::Dr => mode::DR,
             Mode::Tunnel => mode::TUNNEL,
         },
         flags: server_flags::PRESENT,
+        weight: standing.share,
+        max_connections: config.max_connections.unwrap_or(0),
         next_hop: NextHop::default(),
         tunnel_source: Address::UNSPECIFIED,
     };

@@ -130,4 +130,57 @@ fn schedulers_select_by_cursor_or_hash() {
     assert_eq!(select(Scheduler::Sh, false), Select::Source);
     assert_eq!(select(Scheduler::Mh, false), Select::Source);
     assert_eq!(select(Scheduler::Mh, true), Select::SourceAndPort);
+    assert_eq!(select(Scheduler::Dh, false), Select::Destination);
+}
+
+#[test]
+fn what_compares_connections_counts_them_and_lists_each_server_once() {
+    for (scheduler, select) in [
+        (Scheduler::Lc, Select::LeastConnections),
+        (Scheduler::Wlc, Select::WeightedLeastConnections),
+        (Scheduler::Sed, Select::ShortestExpectedDelay),
+        (Scheduler::Nq, Select::NeverQueue),
+    ] {
+        let service = &desired(service(Mode::Dr, scheduler), None).services[0];
+        assert_eq!(service.select, select);
+        assert_eq!(service.flags, service_flags::COUNTED);
+        assert_eq!(*service.table, [0, 1]);
+        assert_eq!(service.servers[1].weight, 2);
+    }
+    assert_eq!(desired(service(Mode::Dr, Scheduler::Wrr), None).services[0].flags, 0);
+}
+
+#[test]
+fn a_limit_has_connections_counted() {
+    let mut service = service(Mode::Dr, Scheduler::Rr);
+    service.servers[1].max_connections = Some(7);
+    let service = &desired(service, None).services[0];
+    assert_eq!(service.flags, service_flags::COUNTED | service_flags::LIMITED);
+    assert_eq!(service.servers.iter().map(|s| s.max_connections).collect::<Vec<_>>(), [0, 7]);
+}
+
+#[test]
+fn persistence_counts_the_bits_of_the_long_form() {
+    let with = |address: &str, prefix| {
+        let service = config::Service {
+            address: address.parse().unwrap(),
+            persist: Some(config::Persist { timeout: 300, prefix }),
+            ..service(Mode::Dr, Scheduler::Rr)
+        };
+        let service = desired(service, None).services.remove(0);
+        (service.persist, service.persist_prefix)
+    };
+    assert_eq!(with("192.0.2.1:80", 24), (300, 120));
+    assert_eq!(with("[2001:db8::1]:80", 64), (300, 64));
+    let without = &desired(service(Mode::Dr, Scheduler::Rr), None).services[0];
+    assert_eq!((without.persist, without.persist_prefix), (0, 0));
+}
+
+#[test]
+fn a_server_without_a_share_is_leaving() {
+    let mut service = service(Mode::Dr, Scheduler::Rr);
+    service.servers[0].weight = 0;
+    let service = &desired(service, None).services[0];
+    assert_eq!(service.servers[0].flags, server_flags::PRESENT | server_flags::LEAVING);
+    assert_eq!(service.servers[1].flags, server_flags::PRESENT);
 }

@@ -1,4 +1,7 @@
-use crate::netlink::{Resolution, Via};
+use crate::{
+    config::{FALLBACK, Server, Service},
+    netlink::{Resolution, Via},
+};
 use lb_common::api::Mode;
 
 /// The way to a server, judged by the service's mode.
@@ -14,16 +17,20 @@ pub enum Way<'a> {
     Unusable(String),
 }
 
-/// What a resolution means for a server that is reached in this mode.
-pub fn way(mode: Mode, resolution: Option<&Resolution>) -> Way<'_> {
-    match (resolution, mode) {
+/// What a resolution means for a member of a service.
+pub fn way<'a>(
+    service: &Service,
+    server: &Server,
+    resolution: Option<&'a Resolution>,
+) -> Way<'a> {
+    match (resolution, service.mode) {
         (None, _) => Way::Unknown,
         (Some(Resolution::Unreachable(words)), _) => Way::Unusable(words.clone()),
-        (Some(Resolution::Local), Mode::Nat) => Way::Unusable(
+        (Some(Resolution::Local), Mode::Nat) if server.name != FALLBACK => Way::Unusable(
             "the address is this director's own: nat needs a server on another machine".into(),
         ),
-        (Some(Resolution::Local), Mode::Dr | Mode::Tunnel) => Way::Local,
-        (Some(Resolution::Via(via)), _) => match (mode, via.gateway, via.source) {
+        (Some(Resolution::Local), _) => Way::Local,
+        (Some(Resolution::Via(via)), mode) => match (mode, via.gateway, via.source) {
             (Mode::Dr, Some(gateway), _) => Way::Unusable(format!(
                 "it is behind the gateway {gateway}: dr needs a server on the director's own link"
             )),

@@ -29,7 +29,7 @@ pub enum Op {
         /// [`Service::id`].
         id: u32,
     },
-    /// Sets a server's counters to 0.
+    /// Sets a server's counters and its live connections to 0.
     ResetServer {
         /// Its place in the servers map.
         index: u32,

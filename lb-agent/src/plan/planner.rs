@@ -120,10 +120,11 @@ impl<'a> Planner<'a> {
             table: unchanged.map_or(0, |old| old.table),
             slots: slots.len() as u32,
             select: service.select as u8,
-            flags: 0,
-            pad: [0; 2],
+            flags: service.flags,
+            persist_prefix: service.persist_prefix,
+            pad: 0,
             timeouts: service.timeouts,
-            pad_end: 0,
+            persist: service.persist,
         };
         if unchanged.is_none() && !slots.is_empty() {
             value.table = self.take_run(value.slots)?;
@@ -163,6 +164,8 @@ impl<'a> Planner<'a> {
             port: server.port,
             mode: server.mode,
             flags: server.flags,
+            weight: server.weight,
+            max_connections: server.max_connections,
             pad: 0,
         };
         if known.is_none() {
@@ -346,9 +349,10 @@ const AMBIGUOUS: Service = Service {
     slots: 0,
     select: 0,
     flags: service_flags::AMBIGUOUS,
-    pad: [0; 2],
+    persist_prefix: 0,
+    pad: 0,
     timeouts: Timeouts::DEFAULT,
-    pad_end: 0,
+    persist: 0,
 };
 
 pub(super) fn is_ambiguous(service: &Service) -> bool {

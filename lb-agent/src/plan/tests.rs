@@ -109,7 +109,9 @@ fn assert_holds(maps: &Observed, desired: &Desired) {
         fragments.entry(service.key.for_fragments()).or_default().push(entry);
         assert_eq!(entry.select, service.select as u8);
         assert_eq!(entry.timeouts, service.timeouts);
-        assert_eq!(entry.flags, 0);
+        assert_eq!(entry.flags, service.flags);
+        assert_eq!(entry.persist, service.persist);
+        assert_eq!(entry.persist_prefix, service.persist_prefix);
         let table = maps.table(&entry).expect("in the map");
         assert_eq!(table.len(), service.table.len());
         for (&index, &position) in table.iter().zip(&*service.table) {
@@ -123,6 +125,8 @@ fn assert_holds(maps: &Observed, desired: &Desired) {
             let written = maps.servers[written[&(entry.id, server.address, server.port)] as usize];
             assert_eq!(written.mode, server.mode);
             assert_eq!(written.flags, server.flags);
+            assert_eq!(written.weight, server.weight);
+            assert_eq!(written.max_connections, server.max_connections);
             assert_eq!(written.next_hop, server.next_hop);
             assert_eq!(written.tunnel_source, server.tunnel_source);
         }
@@ -152,7 +156,10 @@ fn service(key: ServiceKey, scheduler: Scheduler, servers: &[(u8, u32)]) -> desi
     desired::Service {
         key,
         select: Select::Cursor,
+        flags: 0,
         timeouts: Timeouts::DEFAULT,
+        persist: 0,
+        persist_prefix: 0,
         table: schedule::table(scheduler, Some(11), &candidates).into(),
         servers: candidates
             .iter()
@@ -161,6 +168,8 @@ fn service(key: ServiceKey, scheduler: Scheduler, servers: &[(u8, u32)]) -> desi
                 port: candidate.address.port().to_be(),
                 mode: mode::NAT,
                 flags: server_flags::PRESENT,
+                weight: candidate.weight,
+                max_connections: 0,
                 next_hop: NextHop { mtu: 1500, ..NextHop::default() },
                 tunnel_source: Address::UNSPECIFIED,
             })
@@ -182,13 +191,23 @@ fn any_service(key: ServiceKey) -> impl Strategy<Value = desired::Service> {
     let weights = prop::collection::vec(0u32..4, 6);
     let timeout = prop_oneof![Just(60), Just(90)];
     let macs = prop::collection::vec(0u8..3, 6);
-    (scheduler, servers.prop_shuffle(), weights, timeout, macs).prop_map(
-        move |(scheduler, servers, weights, syn, macs)| {
+    let limits = prop::collection::vec(0u32..2, 6);
+    let extras = (0u8..4, prop_oneof![Just((0, 0)), Just((60, 120)), Just((90, 64))], limits);
+    (scheduler, servers.prop_shuffle(), weights, timeout, macs, extras).prop_map(
+        move |(scheduler, servers, weights, syn, macs, (flags, persist, limits))| {
             let servers: Vec<_> = servers.into_iter().zip(weights).collect();
             let mut service = service(key, scheduler, &servers);
             service.timeouts.syn = syn;
+            service.flags = flags << 1;
+            (service.persist, service.persist_prefix) = persist;
             for (server, mac) in service.servers.iter_mut().zip(macs) {
                 server.next_hop.macs = Macs::new([mac; 6], [1; 6]);
+            }
+            for (server, limit) in service.servers.iter_mut().zip(limits) {
+                server.max_connections = limit;
+                if server.weight == 0 {
+                    server.flags |= server_flags::LEAVING;
+                }
             }
             service
         },
@@ -330,6 +349,20 @@ fn a_change_of_a_next_hop_is_one_write() {
     one.servers[0].next_hop.macs = Macs::new([9; 6], [1; 6]);
     let ops = model.reach(&desired(vec![one]));
     assert!(matches!(ops[..], [Op::WriteServer { .. }]), "{ops:?}");
+}
+
+#[test]
+fn a_change_of_a_weight_or_limit_alone_is_one_write() {
+    let mut model = Model::new(empty(4, 8, 64));
+    for scheduler in [Scheduler::Lc, Scheduler::Wlc, Scheduler::Sed, Scheduler::Nq] {
+        model.reach(&desired(vec![service(key(1, 80), scheduler, &[(1, 1), (2, 1)])]));
+        let mut heavier = service(key(1, 80), scheduler, &[(1, 9), (2, 1)]);
+        let ops = model.reach(&desired(vec![heavier.clone()]));
+        assert!(matches!(ops[..], [Op::WriteServer { .. }]), "{ops:?}");
+        heavier.servers[1].max_connections = 100;
+        let ops = model.reach(&desired(vec![heavier]));
+        assert!(matches!(ops[..], [Op::WriteServer { .. }]), "{ops:?}");
+    }
 }
 
 #[test]

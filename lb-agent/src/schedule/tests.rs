@@ -93,10 +93,13 @@ proptest! {
     #[test]
     fn a_round_has_each_server_as_often_as_its_weight(weights in weights()) {
         let servers = servers(&weights);
-        let rr = counts(&table(Scheduler::Rr, None, &servers), servers.len());
         let alike: Vec<usize> = weights.iter().map(|&w| usize::from(w > 0)).collect();
-        prop_assert_eq!(rr, alike);
-        for scheduler in [Scheduler::Wrr, Scheduler::Sh] {
+        let comparing = [Scheduler::Lc, Scheduler::Wlc, Scheduler::Sed, Scheduler::Nq];
+        for scheduler in comparing.into_iter().chain([Scheduler::Rr]) {
+            let counts = counts(&table(scheduler, None, &servers), servers.len());
+            prop_assert_eq!(&counts, &alike);
+        }
+        for scheduler in [Scheduler::Wrr, Scheduler::Sh, Scheduler::Dh] {
             let table = table(scheduler, None, &servers);
             let counts = counts(&table, servers.len());
             let total: u64 = weights.iter().map(|&w| u64::from(w)).sum();

@@ -66,6 +66,18 @@ impl Address {
         zerocopy::transmute!(self.words)
     }
 
+    /// The address with all but its first `prefix` bits 0; of a mapped IPv4 address, the first 96
+    /// are those of the mapping.
+    #[inline(always)]
+    pub const fn masked(&self, prefix: u8) -> Self {
+        const fn mask(bits: u32) -> u64 {
+            if bits == 0 { 0 } else { (u64::MAX << (64 - bits)).to_be() }
+        }
+        let prefix = if prefix > 128 { 128 } else { prefix as u32 };
+        let (high, low) = if prefix > 64 { (64, prefix - 64) } else { (prefix, 0) };
+        Self { words: [self.words[0] & mask(high), self.words[1] & mask(low)] }
+    }
+
     /// The two halves as they lie in memory, for hashing and checksums.
     #[inline(always)]
     pub const fn words(&self) -> [u64; 2] {

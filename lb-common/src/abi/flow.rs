@@ -2,7 +2,8 @@ use super::{Address, Server};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Key of the flow maps: a packet's addresses and ports as it arrives, from the client (to the
-/// virtual address) or, with NAT, from the server (to the client).
+/// virtual address) or, with NAT, from the server (to the client). Persistence keeps its templates
+/// in the same maps, under keys that no packet has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C, align(8))]
 pub struct FlowKey {
@@ -16,15 +17,45 @@ pub struct FlowKey {
     pub destination_port: u16,
     /// [`super::protocol::TCP`] or [`super::protocol::UDP`].
     pub protocol: u8,
+    /// One of [`key_kind`].
+    pub kind: u8,
     #[doc(hidden)]
-    pub pad: [u8; 3],
+    pub pad: [u8; 2],
+}
+
+/// Values of [`FlowKey::kind`].
+pub mod key_kind {
+    /// A packet's own.
+    pub const PACKET: u8 = 0;
+    /// Of a persistence template: the source is the client's address, masked, without a port.
+    pub const TEMPLATE: u8 = 1;
 }
 
 impl FlowKey {
     /// A key whose ports are not known yet: 0.
     #[inline(always)]
     pub const fn of_addresses(source: Address, destination: Address, protocol: u8) -> Self {
-        Self { source, destination, source_port: 0, destination_port: 0, protocol, pad: [0; 3] }
+        Self {
+            source,
+            destination,
+            source_port: 0,
+            destination_port: 0,
+            protocol,
+            kind: key_kind::PACKET,
+            pad: [0; 2],
+        }
+    }
+
+    /// For a client's packet: the key of the persistence template of clients whose addresses share
+    /// the first `prefix` bits (of 128, see [`Address`]).
+    #[inline(always)]
+    pub const fn template(&self, prefix: u8) -> Self {
+        Self {
+            source: self.source.masked(prefix),
+            source_port: 0,
+            kind: key_kind::TEMPLATE,
+            ..*self
+        }
     }
 
     /// For a client's packet: the key of what a NAT server sends back.
@@ -36,7 +67,8 @@ impl FlowKey {
             source_port: server.port,
             destination_port: self.source_port,
             protocol: self.protocol,
-            pad: [0; 3],
+            kind: key_kind::PACKET,
+            pad: [0; 2],
         }
     }
 
@@ -49,7 +81,8 @@ impl FlowKey {
             source_port: self.destination_port,
             destination_port: flow.virtual_port,
             protocol: self.protocol,
-            pad: [0; 3],
+            kind: key_kind::PACKET,
+            pad: [0; 2],
         }
     }
 
@@ -62,7 +95,8 @@ impl FlowKey {
             source_port: self.destination_port,
             destination_port: self.source_port,
             protocol: self.protocol,
-            pad: [0; 3],
+            kind: key_kind::PACKET,
+            pad: [0; 2],
         }
     }
 }
@@ -92,6 +126,13 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// Whether it is one of its server's live connections at `now`, in seconds of the monotonic
+    /// clock: what [`super::map::LOADS`] counts.
+    #[inline(always)]
+    pub const fn is_load(&self, now: u32) -> bool {
+        self.direction == direction::REQUEST && self.state < state::FIN && !self.expired(now)
+    }
+
     /// Whether the flow is forgotten at `now`, in seconds of the monotonic clock.
     #[inline(always)]
     pub const fn expired(&self, now: u32) -> bool {
@@ -107,6 +148,8 @@ pub mod direction {
     pub const REQUEST: u8 = 0;
     /// From a NAT server to the client.
     pub const REPLY: u8 = 1;
+    /// None: a persistence template, see [`super::key_kind::TEMPLATE`].
+    pub const TEMPLATE: u8 = 2;
 }
 
 /// Values of [`Flow::state`].

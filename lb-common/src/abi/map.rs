@@ -22,6 +22,10 @@ pub const REASONS: &str = "REASONS";
 pub const SERVICE_STATS: &str = "SERVICE_STATS";
 /// Per-CPU array: server index to [`super::Stats`].
 pub const SERVER_STATS: &str = "SERVER_STATS";
+/// Array that user space maps into memory: server index to its live connections (i64), for services
+/// with [`super::service_flags::COUNTED`]; see [`super::Flow::is_load`]. What flows that expire
+/// or are evicted leave in it, user space takes out; for a moment it may be below 0.
+pub const LOADS: &str = "LOADS";
 /// Per-CPU array of one [`crate::datapath::Scratch`]; not pinned.
 pub const SCRATCH: &str = "SCRATCH";
 /// Ring buffer of [`super::Neighbor`].

@@ -13,14 +13,14 @@ mod service;
 mod stats;
 
 pub use address::Address;
-pub use flow::{Flow, FlowKey, direction, state};
+pub use flow::{Flow, FlowKey, direction, key_kind, state};
 pub use link::{Link, Neighbor, Tag, Tags};
 pub use server::{Macs, NextHop, Server, mode, server_flags};
 pub use service::{Select, Service, ServiceKey, Sources, Timeouts, service_flags};
 pub use stats::Stats;
 
 /// Part of the pin path: programs and maps of another number are never reused.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// IANA protocol numbers that the data plane knows.
 pub mod protocol {

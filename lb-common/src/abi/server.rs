@@ -21,6 +21,10 @@ pub struct Server {
     pub mode: u8,
     /// Bits of [`server_flags`].
     pub flags: u8,
+    /// Its share of the connections, for [`super::Select`]s that count them.
+    pub weight: u32,
+    /// How many live connections it takes at most; 0: any number.
+    pub max_connections: u32,
     #[doc(hidden)]
     pub pad: u32,
 }

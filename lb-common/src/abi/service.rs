@@ -43,12 +43,16 @@ pub struct Service {
     pub select: u8,
     /// Bits of [`service_flags`].
     pub flags: u8,
+    /// With [`Service::persist`]: clients whose addresses share so many leading bits (of 128, see
+    /// [`Address`]) count as one.
+    pub persist_prefix: u8,
     #[doc(hidden)]
-    pub pad: [u8; 2],
+    pub pad: u8,
     /// When its flows expire.
     pub timeouts: Timeouts,
-    #[doc(hidden)]
-    pub pad_end: u32,
+    /// For so many seconds after a client's last packet, its new flows go to the same server
+    /// (LVS's persistence); 0: not at all.
+    pub persist: u32,
 }
 
 /// Seconds after the last packet until a flow is forgotten; LVS's names and defaults
@@ -83,12 +87,35 @@ pub enum Select {
     Source = 1,
     /// By a hash of the client's address and port.
     SourceAndPort = 2,
+    /// By a hash of the virtual address.
+    Destination = 3,
+    /// The server with the fewest connections (`ip_vs_lc.c` in net/netfilter/ipvs). For this and
+    /// those below, every server that takes new flows has one slot.
+    LeastConnections = 4,
+    /// The server with the fewest connections for its weight (`ip_vs_wlc.c`).
+    WeightedLeastConnections = 5,
+    /// The same, with the new connection counted (`ip_vs_sed.c`).
+    ShortestExpectedDelay = 6,
+    /// A server without connections, else as [`Self::ShortestExpectedDelay`] (`ip_vs_nq.c`).
+    NeverQueue = 7,
+}
+
+impl Select {
+    /// Whether servers are compared, instead of a slot being taken.
+    #[inline(always)]
+    pub const fn compares(select: u8) -> bool {
+        select >= Self::LeastConnections as u8
+    }
 }
 
 /// Bits of [`Service::flags`].
 pub mod service_flags {
     /// The entry stands for several services of one address: fragments cannot be told apart.
     pub const AMBIGUOUS: u8 = 1;
+    /// Its servers' live connections are counted.
+    pub const COUNTED: u8 = 2;
+    /// Some of its servers have a limit of connections. Only with [`COUNTED`].
+    pub const LIMITED: u8 = 4;
 }
 
 /// Which (address, port, protocol) are NAT servers: one bit each, by hash. A packet whose source

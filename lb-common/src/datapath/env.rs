@@ -1,4 +1,5 @@
 use crate::abi::{Address, Flow, FlowKey, NextHop, Server, Service, ServiceKey};
+use core::ops::ControlFlow;
 
 /// What the data plane asks of its surroundings: maps, clock and routes.
 pub trait Env {
@@ -34,6 +35,15 @@ pub trait Env {
     /// Forgets a flow.
     fn remove(&self, table: FlowTable, key: &FlowKey);
 
+    /// How many live connections a server has; see [`crate::abi::map::LOADS`].
+    fn load(&self, server: u32) -> u32;
+
+    /// Changes the number of a server's live connections.
+    fn add_load(&self, server: u32, by: i64);
+
+    /// Repeats a step, `times` times at most. The verifier walks through it once.
+    fn repeat<S: Step>(&self, times: u32, step: &mut S);
+
     /// Asks the routing table for the way of a packet that this machine sends.
     fn route(&self, query: &RouteQuery<'_>) -> Route;
 
@@ -45,6 +55,12 @@ pub trait Env {
 
     /// Counts a packet from a server to a client.
     fn count_out(&self, service: u32, server: u32, bytes: u64);
+}
+
+/// What [`Env::repeat`] does again and again.
+pub trait Step {
+    /// Once; [`ControlFlow::Break`] if that was the last time.
+    fn step<E: Env>(&mut self, env: &E) -> ControlFlow<()>;
 }
 
 /// Which flow map. A flood of first packets churns [`FlowTable::HalfOpen`] alone.

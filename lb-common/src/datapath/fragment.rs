@@ -29,7 +29,10 @@ pub(super) fn process<V: Family, F: Frame, E: Env>(
         if service.flags & service_flags::AMBIGUOUS != 0 {
             return Err(Reason::FragmentAmbiguous.into());
         }
-        if packet.protocol() == protocol::TCP && service.select != Select::Source as u8 {
+        let shows_enough = packet.protocol() != protocol::TCP
+            || service.select == Select::Source as u8
+            || service.select == Select::Destination as u8;
+        if !shows_enough || service.persist != 0 {
             return Err(Reason::FragmentNeedsPort.into());
         }
         let slot = select::fragment_slot(service, &packet.key);

@@ -2,9 +2,9 @@
 
 use crate::abi::Address;
 
-/// Hash of a client's address: `sh`, and `mh` without ports.
+/// Hash of one address: the client's for `sh`, and `mh` without ports; the virtual one for `dh`.
 #[inline(always)]
-pub fn source(address: &Address) -> u32 {
+pub fn address(address: &Address) -> u32 {
     finish(absorb(address))
 }
 

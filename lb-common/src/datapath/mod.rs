@@ -15,17 +15,22 @@ mod fragment;
 mod frame;
 pub mod hash;
 mod icmp;
+mod least;
 mod link;
 mod nat;
 mod packet;
 mod parse;
+mod persist;
 mod reply;
+mod reset;
 mod scratch;
 mod select;
+mod states;
+mod track;
 mod verdict;
 
 pub use answer::ANSWERS_PER_SECOND;
-pub use env::{Env, FlowTable, Route, RouteQuery};
+pub use env::{Env, FlowTable, Route, RouteQuery, Step};
 pub use frame::Frame;
 pub use scratch::Scratch;
 pub use verdict::Verdict;
@@ -76,7 +81,9 @@ fn ip<V: Family, F: Frame, E: Env>(
     } else {
         fragment::process::<V, F, E>(frame, env, packet)
     };
-    if verdict.wants_answer() {
+    if verdict.reason == Reason::FlowReset {
+        reset::send::<V, F>(frame, link, &scratch.packet).into()
+    } else if verdict.wants_answer() {
         answer::send::<V, F, E>(frame, env, link, scratch, &verdict).into()
     } else {
         verdict
@@ -112,10 +119,16 @@ fn request<V: Family, F: Frame, E: Env>(
             return Err(Reason::BogusSource.into());
         }
         let now = env.now();
-        let choice = flow::choose(env, &scratch.packet, service, now)?;
+        let choice = flow::choose(env, service, now, scratch)?;
+        if choice.entry == flow::Entry::Reset {
+            return Err(track::reset(env, choice.server, now, scratch).into());
+        }
         let server = env.server(choice.server).ok_or(Reason::ServerGone)?;
         forward::check(&scratch.packet, server)?;
-        flow::keep(env, service, &choice, now, scratch)?;
+        track::keep(env, service, &choice, now, scratch)?;
+        if service.persist != 0 {
+            persist::follow(env, service, &choice, now, scratch);
+        }
         let packet = &scratch.packet;
         let new = choice.entry == flow::Entry::New;
         env.count_in(service.id, choice.server, packet.length as u64, new);

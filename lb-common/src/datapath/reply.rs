@@ -3,7 +3,7 @@
 use super::env::{Env, Route, RouteQuery};
 use super::family::Family;
 use super::packet::{End, Packet};
-use super::{Frame, Verdict, flow, link, nat};
+use super::{Frame, Verdict, link, nat, track};
 use crate::abi::{Address, Flow, NextHop};
 use crate::reason::Reason;
 
@@ -15,7 +15,7 @@ pub(super) fn to_client<V: Family, F: Frame, E: Env>(
     packet: &Packet,
 ) -> Verdict {
     let mut send = || {
-        let flow = flow::reply(env, packet, env.now()).ok_or(Reason::ReplyWithoutFlow)?;
+        let flow = track::reply(env, packet, env.now()).ok_or(Reason::ReplyWithoutFlow)?;
         let hop = route(env, packet, &flow.virtual_address)?;
         count(env, &flow, packet);
         V::decrement_ttl(frame.at(packet.l3)?);

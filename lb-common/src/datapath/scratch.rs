@@ -16,6 +16,8 @@ pub struct Scratch {
     pub(super) flow: Flow,
     /// The key of a NAT server's packets.
     pub(super) reply_key: FlowKey,
+    /// The key of a client's persistence template.
+    pub(super) template_key: FlowKey,
     /// Kept from frame to frame: the ICMP errors sent in this second.
     pub(super) answers: Answers,
 }
@@ -39,6 +41,7 @@ impl Scratch {
                 direction: direction::REQUEST,
             },
             reply_key: KEY,
+            template_key: KEY,
             answers: Answers::NONE,
         }
     }

@@ -33,7 +33,7 @@ impl Verdict {
         self.detail
     }
 
-    /// Whether an ICMP error about the packet is due.
+    /// Whether the packet is to be answered.
     #[inline(always)]
     pub(super) fn wants_answer(&self) -> bool {
         self.reason.outcome() == Outcome::Answered

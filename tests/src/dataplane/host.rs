@@ -1,6 +1,8 @@
 use super::{Action, INGRESS, Output, ReasonCounts, World};
 use lb_common::abi::{Address, Flow, FlowKey, Server, Service, ServiceKey, Stats};
-use lb_common::datapath::{Env, FlowTable, Frame, Route, RouteQuery, Scratch, Verdict, process};
+use lb_common::datapath::{
+    Env, FlowTable, Frame, Route, RouteQuery, Scratch, Step, Verdict, process,
+};
 use lb_common::reason::{Outcome, Reason};
 use lb_common::wire::Wire;
 use std::cell::RefCell;
@@ -34,6 +36,7 @@ impl Host {
                 cursors: RefCell::default(),
                 service_stats: RefCell::default(),
                 server_stats: RefCell::default(),
+                loads: RefCell::new((0..).zip(world.loads.iter().copied()).collect()),
                 now: RefCell::new(super::monotonic_seconds()),
                 world: world.clone(),
             },
@@ -74,6 +77,16 @@ impl Host {
     /// What has been counted for a server.
     pub fn server_stats(&self, server: u32) -> Stats {
         self.surroundings.server_stats.borrow().get(&server).copied().unwrap_or_default()
+    }
+
+    /// A server's live connections.
+    pub fn load_of(&self, server: u32) -> i64 {
+        self.surroundings.loads.borrow().get(&server).copied().unwrap_or_default()
+    }
+
+    /// Sets a server's live connections.
+    pub fn set_load(&mut self, server: u32, load: i64) {
+        self.surroundings.loads.borrow_mut().insert(server, load);
     }
 
     /// The servers, to be changed as the agent would.
@@ -150,6 +163,7 @@ struct Surroundings {
     cursors: RefCell<HashMap<u32, u64>>,
     service_stats: RefCell<HashMap<u32, Stats>>,
     server_stats: RefCell<HashMap<u32, Stats>>,
+    loads: RefCell<HashMap<u32, i64>>,
     now: RefCell<u32>,
 }
 
@@ -196,6 +210,23 @@ impl Env for Surroundings {
 
     fn remove(&self, table: FlowTable, key: &FlowKey) {
         self.flows.borrow_mut().remove(&(table, *key));
+    }
+
+    fn load(&self, server: u32) -> u32 {
+        let load = self.loads.borrow().get(&server).copied().unwrap_or_default();
+        load.clamp(0, u32::MAX.into()) as u32
+    }
+
+    fn add_load(&self, server: u32, by: i64) {
+        *self.loads.borrow_mut().entry(server).or_default() += by;
+    }
+
+    fn repeat<S: Step>(&self, times: u32, step: &mut S) {
+        for _ in 0..times {
+            if step.step(self).is_break() {
+                break;
+            }
+        }
     }
 
     fn route(&self, query: &RouteQuery<'_>) -> Route {

@@ -29,8 +29,8 @@ impl Kernel {
         Ok(kernel)
     }
 
-    /// Replaces the content of the maps by a world's. Flows and servers stay where the world has
-    /// none of that key or index.
+    /// Replaces the content of the maps by a world's. Flows, servers and loads stay where the world
+    /// has none of that key or index.
     pub fn fill(&mut self, world: &World) -> Result<()> {
         let mut services = self.hash::<SERVICE_KEY, SERVICE>(map::SERVICES)?;
         for (key, service) in &world.services {
@@ -43,6 +43,10 @@ impl Kernel {
         let mut slots: Array<_, u32> = self.map(map::SLOTS)?.try_into()?;
         for (index, slot) in world.slots.iter().enumerate() {
             slots.set(index as u32, slot, 0)?;
+        }
+        let mut loads: Array<_, i64> = self.map(map::LOADS)?.try_into()?;
+        for (index, load) in world.loads.iter().enumerate() {
+            loads.set(index as u32, load, 0)?;
         }
         let mut sources: Array<_, [u8; SOURCES]> = self.map(map::SOURCES)?.try_into()?;
         sources.set(0, bytes(&world.sources), 0)?;
@@ -126,6 +130,18 @@ impl Kernel {
             cursors.set(index, 0, 0)?;
         }
         Ok(())
+    }
+
+    /// A server's live connections.
+    pub fn load_of(&self, server: u32) -> Result<i64> {
+        let loads: Array<_, i64> = self.map_ref(map::LOADS)?.try_into()?;
+        Ok(loads.get(&server, 0)?)
+    }
+
+    /// Sets a server's live connections.
+    pub fn set_load(&mut self, server: u32, load: i64) -> Result<()> {
+        let mut loads: Array<_, i64> = self.map(map::LOADS)?.try_into()?;
+        Ok(loads.set(server, load, 0)?)
     }
 
     /// Instructions of the program, and instructions that the verifier walked through.

@@ -1,6 +1,6 @@
 use lb_common::abi::{
     Address, Flow, FlowKey, Link, Select, Server, Service, ServiceKey, Sources, Timeouts, mode,
-    protocol,
+    protocol, service_flags,
 };
 use lb_common::datapath::{FlowTable, Route};
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub struct World {
     pub servers: Vec<Server>,
     /// Server indexes.
     pub slots: Vec<u32>,
+    /// Live connections, by server index; 0 for those beyond.
+    pub loads: Vec<i64>,
     /// Ends of NAT servers.
     pub sources: Sources,
     /// By interface index.
@@ -38,6 +40,7 @@ impl World {
             services: Vec::new(),
             servers: Vec::new(),
             slots: Vec::new(),
+            loads: Vec::new(),
             sources: Sources::EMPTY,
             links: BTreeMap::new(),
             flows: Vec::new(),
@@ -46,17 +49,19 @@ impl World {
         }
     }
 
-    /// A service without slots yet, with LVS's timeouts.
+    /// A service without slots yet, with LVS's timeouts. Its connections are counted if the way to
+    /// select wants it.
     pub fn service(id: u32, select: Select) -> Service {
         Service {
             id,
             table: 0,
             slots: 0,
             select: select as u8,
-            flags: 0,
-            pad: [0; 2],
+            flags: if Select::compares(select as u8) { service_flags::COUNTED } else { 0 },
+            persist_prefix: 0,
+            pad: 0,
             timeouts: Timeouts::DEFAULT,
-            pad_end: 0,
+            persist: 0,
         }
     }
 
@@ -78,6 +83,7 @@ impl World {
     pub fn add_fragments(&mut self, key: &ServiceKey, flags: u8) {
         let found = self.services.iter().find(|(other, _)| other == key);
         let service = found.expect("the service was added").1;
+        let flags = service.flags | flags;
         self.services.push((key.for_fragments(), Service { flags, ..service }));
     }
 

@@ -201,6 +201,8 @@ fn server(is_v4: bool, protocol: u8, way: Way, number: u8) -> Server {
             Way::TunnelV4 | Way::TunnelV6 => mode::TUNNEL,
         },
         flags: server_flags::PRESENT | server_flags::RESOLVED,
+        weight: 1,
+        max_connections: 0,
         pad: 0,
     }
 }

@@ -106,13 +106,12 @@ fn ip6(ip: &Ip6, next: u8, payload: usize) -> Vec<u8> {
 }
 
 fn tcp(tcp: &Tcp, payload: &[u8], ends: Option<(IpAddr, IpAddr)>) -> Vec<u8> {
-    const WINDOW: u16 = 64000;
     let offset = tcp.offset.unwrap_or((5 + tcp.options.len() / 4) as u8);
     let mut header = [tcp.source.to_be_bytes(), tcp.destination.to_be_bytes()].concat();
     header.extend(tcp.sequence.to_be_bytes());
     header.extend(tcp.acknowledgement.to_be_bytes());
     header.extend([offset << 4, tcp.flags]);
-    header.extend(WINDOW.to_be_bytes());
+    header.extend(tcp.window.to_be_bytes());
     header.extend([0; 4]);
     header.extend(&tcp.options);
     let right = transport_sum(number::TCP, &header, payload, ends);

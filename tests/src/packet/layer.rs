@@ -81,6 +81,7 @@ pub(super) struct Tcp {
     pub(super) flags: u8,
     pub(super) sequence: u32,
     pub(super) acknowledgement: u32,
+    pub(super) window: u16,
     /// Header length in words.
     pub(super) offset: Option<u8>,
     pub(super) options: Vec<u8>,

@@ -17,7 +17,7 @@
 //! | `ip A > B` | either of both: the fields that both have |
 //! | `hopopts`, `dstopts`, `routing` | `words N` (units of 8 bytes beyond the first) `left N` `next N` |
 //! | `frag N` (units of 8 bytes) | `more` `id N` `next N` |
-//! | `tcp P > P FLAGS` (`SAFRPU`, `-`) | `seq N` `ack N` `opts HEX` `doff N` `sum S` |
+//! | `tcp P > P FLAGS` (`SAFRPU`, `-`) | `seq N` `ack N` `win N` `opts HEX` `doff N` `sum S` |
 //! | `udp P > P` | `len N` `sum S` |
 //! | `icmp KIND` (a name or `type/code`) | `mtu N` `quoting N` (what follows is cut after N bytes) `sum S` |
 //! | `data N`, `bytes HEX` | |

@@ -205,6 +205,7 @@ fn tcp(fields: &mut Fields<'_>) -> Result<Layer> {
         flags: 0,
         sequence: 1000,
         acknowledgement: 0,
+        window: 64000,
         offset: None,
         options: Vec::new(),
         sum: Checksum::Right,
@@ -220,6 +221,7 @@ fn tcp(fields: &mut Fields<'_>) -> Result<Layer> {
         match field {
             "seq" => tcp.sequence = fields.number(field)?,
             "ack" => tcp.acknowledgement = fields.number(field)?,
+            "win" => tcp.window = fields.number(field)?,
             "opts" => tcp.options = options(fields)?,
             "doff" => tcp.offset = Some(fields.number(field)?),
             "sum" => tcp.sum = checksum(fields)?,

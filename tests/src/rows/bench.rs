@@ -123,12 +123,15 @@ impl<'a> Run<'a> {
             let Step::Given(given) = step else { break };
             run.give(given)?;
         }
+        run.world.loads.resize(stage.servers.len(), 0);
         run.host = Host::new(&run.world);
         run.host.headroom = run.headroom.unwrap_or(run.host.headroom);
         run.host.set_now(now);
         run.kernel.clear_flows()?;
         run.kernel.rewind_cursors()?;
         run.kernel.fill(&run.world)?;
+        // From now on they change by themselves.
+        run.world.loads.clear();
         run.stats = run.kernel_stats()?;
         Ok(run)
     }
@@ -139,6 +142,7 @@ impl<'a> Run<'a> {
             self.step(step).with_context(|| format!("step {}", number + 1))?;
         }
         self.compare_flows(row)?;
+        self.compare_loads(row)?;
         self.compare_stats(row)
     }
 
@@ -147,7 +151,8 @@ impl<'a> Run<'a> {
             Step::Given(given) => {
                 self.world.flows.clear();
                 self.give(given)?;
-                ensure!(self.world.flows.is_empty(), "flows are given before the first packet");
+                let is_change = self.world.flows.is_empty() && self.world.loads.is_empty();
+                ensure!(is_change, "flows and loads are given before the first packet");
                 self.kernel.fill(&self.world)?;
                 *self.host.servers_mut() = self.world.servers.clone();
                 *self.host.services_mut() = self.world.services.iter().copied().collect();
@@ -177,6 +182,16 @@ impl<'a> Run<'a> {
         let names = &self.stage.servers;
         let indexes: Vec<_> = (0..names.len()).filter(|index| names[*index] == name).collect();
         ensure!(!indexes.is_empty(), "no server {name:?}");
+        if change == "load" {
+            let load: u32 = fields.number(change)?;
+            self.world.loads.resize(names.len(), 0);
+            for index in indexes {
+                if self.is_of_family(index) {
+                    self.world.loads[index] = load.into();
+                }
+            }
+            return fields.end();
+        }
         for index in indexes {
             let server = &mut self.world.servers[index];
             match change {
@@ -185,6 +200,14 @@ impl<'a> Run<'a> {
                 "local" => server.flags |= server_flags::LOCAL,
                 "replaced" => server.generation += 1,
                 "drained" => drain(&mut self.world, index as u32),
+                "leaving" => {
+                    server.flags |= server_flags::LEAVING;
+                    drain(&mut self.world, index as u32);
+                }
+                "resets" => {
+                    server.flags |= server_flags::LEAVING | server_flags::RESETS;
+                    drain(&mut self.world, index as u32);
+                }
                 other => bail!("{other:?} happens to no server"),
             }
         }
@@ -292,6 +315,33 @@ impl<'a> Run<'a> {
             self.check_count(text).with_context(|| format!("count {text}"))?;
         }
         Ok(())
+    }
+
+    fn compare_loads(&self, row: &Row) -> Result<()> {
+        for index in 0..self.stage.servers.len() as u32 {
+            let host = self.host.load_of(index);
+            if self.headroom.is_none() {
+                let kernel = self.kernel.load_of(index)?;
+                let name = &self.stage.servers[index as usize];
+                ensure!(kernel == host, "load of {name}: kernel {kernel}, host {host}");
+            }
+        }
+        for text in &row.loads {
+            let (name, expected) = text.split_once(' ').context("a server and its load")?;
+            let servers = self.stage.servers.iter().enumerate().filter(|(_, other)| *other == name);
+            let load: i64 = servers.map(|(index, _)| self.host.load_of(index as u32)).sum();
+            ensure!(load == expected.parse::<i64>()?, "load {text}: is {load}");
+        }
+        Ok(())
+    }
+
+    /// Whether a server is of a service of the row's family.
+    fn is_of_family(&self, index: usize) -> bool {
+        let service = self.world.servers[index].service;
+        let mut services = self.world.services.iter();
+        services.any(|(key, other)| {
+            other.id == service && key.address.is_v4() == (self.family == Family::V4)
+        })
     }
 
     /// `NAME new N in N/N out N/N`, of a server by its host's name or of a service by its end.

@@ -1,12 +1,14 @@
 //! Flows as text: `established client:40000 > web:80 tcp at n1 fin timeout 120 age 3`, and a NAT
 //! server's half: `established n1:8080 > client:40000 tcp as web:80 at n1 fin`. What a flow does not
-//! say is as usual: the state's timeout, age 0, the server's generation.
+//! say is as usual: the state's timeout, age 0, the server's generation. A persistence template is
+//! `template 198.51.100.0 > keep:80 tcp at n1 timeout 60`.
 
 use super::services::{GENERATION, end_key};
 use super::stage::Stage;
 use crate::packet::{Family, Fields};
 use anyhow::{Context, Result, bail};
-use lb_common::abi::{Flow, FlowKey, Timeouts, direction, protocol, state};
+use lb_common::abi::ServiceKey;
+use lb_common::abi::{Flow, FlowKey, Timeouts, direction, key_kind, protocol, state};
 use lb_common::datapath::FlowTable;
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -18,6 +20,7 @@ const STATES: [(&str, u8); 5] = [
     ("fin", state::FIN),
     ("closed", state::CLOSED),
 ];
+const TEMPLATE: &str = "template";
 const TABLES: [(&str, FlowTable); 2] =
     [("established", FlowTable::Established), ("half-open", FlowTable::HalfOpen)];
 
@@ -29,17 +32,23 @@ pub(super) fn parse(
     now: u32,
 ) -> Result<(FlowTable, FlowKey, Flow)> {
     let mut fields = Fields::new(text);
-    let table = find(&TABLES, fields.word("a table")?)?;
+    let word = fields.word("a table")?;
+    let is_template = word == TEMPLATE;
+    let table = if is_template { FlowTable::Established } else { find(&TABLES, word)? };
     let (source, destination) = fields.pair()?;
     let protocol = match fields.word("a protocol")? {
         "tcp" => protocol::TCP,
         "udp" => protocol::UDP,
         other => bail!("no protocol {other:?}"),
     };
-    let (from, to) =
-        (end_key(stage, source, family, protocol)?, end_key(stage, destination, family, protocol)?);
+    let to = end_key(stage, destination, family, protocol)?;
+    let from = if is_template {
+        ServiceKey::new(stage.hosts.ip(source, family)?.into(), 0, protocol)
+    } else {
+        end_key(stage, source, family, protocol)?
+    };
     let mut virtual_end = to;
-    let mut way = direction::REQUEST;
+    let mut way = if is_template { direction::TEMPLATE } else { direction::REQUEST };
     let (mut name, mut now_state, mut timeout, mut age, mut generation) =
         ("", state::SYN, None, 0, GENERATION);
     while let Some(field) = fields.next() {
@@ -54,6 +63,9 @@ pub(super) fn parse(
             "generation" => generation = fields.number(field)?,
             other => now_state = find(&STATES, other)?,
         }
+    }
+    if is_template {
+        now_state = state::ESTABLISHED;
     }
     let service = stage.world.services.iter().find(|(key, _)| *key == virtual_end);
     let service = service.context("no such service")?.1.id;
@@ -76,7 +88,8 @@ pub(super) fn parse(
         source_port: from.port,
         destination_port: to.port,
         protocol,
-        pad: [0; 3],
+        kind: if is_template { key_kind::TEMPLATE } else { key_kind::PACKET },
+        pad: [0; 2],
     };
     Ok((table, key, flow))
 }
@@ -98,10 +111,15 @@ fn show_one(table: FlowTable, key: &FlowKey, flow: &Flow, stage: &Stage, now: u3
         let name = stage.hosts.ip_name(IpAddr::from(address));
         format!("{name}:{}", u16::from_be(port))
     };
-    let mut text = format!(
-        "{} {} > {} {}",
-        name(&TABLES, table),
-        end(key.source, key.source_port),
+    let is_template = key.kind == key_kind::TEMPLATE;
+    let mut text = if is_template {
+        format!("{TEMPLATE} {}", stage.hosts.ip_name(IpAddr::from(key.source)))
+    } else {
+        format!("{} {}", name(&TABLES, table), end(key.source, key.source_port))
+    };
+    let _ = write!(
+        text,
+        " > {} {}",
         end(key.destination, key.destination_port),
         if key.protocol == protocol::TCP { "tcp" } else { "udp" },
     );
@@ -111,8 +129,11 @@ fn show_one(table: FlowTable, key: &FlowKey, flow: &Flow, stage: &Stage, now: u3
         let _ = write!(text, " as {virtual_end}");
     }
     let server = stage.servers.get(flow.server as usize).map_or("?", String::as_str);
-    let _ = write!(text, " at {server} {}", name(&STATES, flow.state));
-    if flow.timeout != usual_timeout(key.protocol, flow.state) {
+    let _ = write!(text, " at {server}");
+    if !is_template {
+        let _ = write!(text, " {}", name(&STATES, flow.state));
+    }
+    if is_template || flow.timeout != usual_timeout(key.protocol, flow.state) {
         let _ = write!(text, " timeout {}", flow.timeout);
     }
     if flow.seen != now {

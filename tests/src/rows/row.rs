@@ -24,6 +24,8 @@ pub struct Row {
     pub(super) flows: Option<Vec<String>>,
     /// What servers' counters say at the end.
     pub(super) counts: Vec<String>,
+    /// How many live connections servers have at the end.
+    pub(super) loads: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -103,6 +105,7 @@ fn add(rows: &mut Vec<Row>, line: &str, place: &str) -> Result<()> {
             steps: Vec::new(),
             flows: None,
             counts: Vec::new(),
+            loads: Vec::new(),
         });
         return Ok(());
     }
@@ -132,6 +135,7 @@ fn add(rows: &mut Vec<Row>, line: &str, place: &str) -> Result<()> {
             }
         }
         "count" => row.counts.push(rest.to_owned()),
+        "load" => row.loads.push(rest.to_owned()),
         other => bail!("no line {other:?}"),
     }
     Ok(())

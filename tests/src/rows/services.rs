@@ -1,8 +1,10 @@
 //! Services and servers of the stage.
 //!
-//! - `service tcp|udp[4|6] HOST:PORT by cursor|source|source-and-port [fragments [ambiguous]]`
-//! - `server nat|dr|tunnel HOST:PORT tx|redirect [via HOST] [mtu N] [tags ID[,ID]]`: one of the
-//!   service above. In a tunnel of IPv4 to a host without IPv4, the outer header is IPv6.
+//! - `service tcp|udp[4|6] HOST:PORT by SELECT [persist SECONDS BITS BITS] [fragments [ambiguous]]`:
+//!   SELECT is one of [`SELECTS`]; the bits of clients' addresses that count are for IPv4 and IPv6.
+//! - `server nat|dr|tunnel HOST:PORT tx|redirect [via HOST] [mtu N] [tags ID[,ID]] [weight N]
+//!   [max N]`: one of the service above, with at most so many connections. In a tunnel of IPv4 to a
+//!   host without IPv4, the outer header is IPv6.
 //!
 //! Without a number, the service is there for both families.
 
@@ -22,16 +24,29 @@ pub(super) const GENERATION: u32 = 7;
 /// sent to it.
 const OTHER_INTERFACE: u32 = 2;
 
+const SELECTS: [(&str, Select); 8] = [
+    ("cursor", Select::Cursor),
+    ("source", Select::Source),
+    ("source-and-port", Select::SourceAndPort),
+    ("destination", Select::Destination),
+    ("lc", Select::LeastConnections),
+    ("wlc", Select::WeightedLeastConnections),
+    ("sed", Select::ShortestExpectedDelay),
+    ("nq", Select::NeverQueue),
+];
+
 /// Adds a service to the world; its ids by family.
 pub(super) fn add_service(stage: &mut Stage, words: &[&str]) -> Result<Vec<(Family, u32)>> {
     let [proto, end, "by", select, rest @ ..] = words else {
         bail!("service PROTOCOL HOST:PORT by SELECT");
     };
-    let select = match *select {
-        "cursor" => Select::Cursor,
-        "source" => Select::Source,
-        "source-and-port" => Select::SourceAndPort,
-        other => bail!("no way to select {other:?}"),
+    let select = SELECTS.iter().find(|(name, _)| name == select);
+    let select = select.context("no such way to select")?.1;
+    let (persist, rest) = match rest {
+        ["persist", seconds, v4, v6, rest @ ..] => {
+            (Some((seconds.parse()?, v4.parse::<u8>()? + 96, v6.parse()?)), rest)
+        }
+        rest => (None, rest),
     };
     let fragments = match rest {
         [] => None,
@@ -43,7 +58,11 @@ pub(super) fn add_service(stage: &mut Stage, words: &[&str]) -> Result<Vec<(Fami
     let mut ids = Vec::new();
     for family in families {
         let key = end_key(stage, end, *family, protocol)?;
-        let service = World::service(id_after(stage), select);
+        let mut service = World::service(id_after(stage), select);
+        if let Some((seconds, v4, v6)) = persist {
+            service.persist = seconds;
+            service.persist_prefix = if *family == Family::V4 { v4 } else { v6 };
+        }
         stage.world.add_service(key, service, &[]);
         if let Some(flags) = fragments {
             stage.world.add_fragments(&key, flags);
@@ -71,12 +90,15 @@ pub(super) fn add_server(
     };
     let ifindex = if *way == "tx" { INGRESS } else { OTHER_INTERFACE };
     let (mut mtu, mut tags, mut via) = (1500, Tags::NONE, name);
+    let (mut weight, mut max_connections) = (1, 0);
     let mut rest = rest.iter();
     while let (Some(field), Some(value)) = (rest.next(), rest.next()) {
         match *field {
             "mtu" => mtu = value.parse()?,
             "tags" => tags = parse_tags(value)?,
             "via" => via = value,
+            "weight" => weight = value.parse()?,
+            "max" => max_connections = value.parse()?,
             other => bail!("no field {other:?}"),
         }
     }
@@ -95,6 +117,8 @@ pub(super) fn add_server(
             port: port.parse::<u16>()?.to_be(),
             mode,
             flags: server_flags::PRESENT | server_flags::RESOLVED,
+            weight,
+            max_connections,
             pad: 0,
         };
         append(stage, name, server);
@@ -143,6 +167,9 @@ fn append(stage: &mut Stage, name: &str, server: Server) {
     for (_, service) in &mut world.services {
         if own(service) {
             service.slots += 1;
+            if server.max_connections != 0 {
+                service.flags |= service_flags::COUNTED | service_flags::LIMITED;
+            }
         } else if service.table >= at && service.id > server.service {
             service.table += 1;
         }

@@ -25,21 +25,21 @@ proptest! {
     #[test]
     fn sequential_addresses_anywhere(start: u32, step in 1_u32..=256) {
         let clients = (0..CLIENTS).map(|n| start.wrapping_add(n.wrapping_mul(step)));
-        let chi_square = chi_square(clients.map(|n| hash::source(&v4(n))));
+        let chi_square = chi_square(clients.map(|n| hash::address(&v4(n))));
         prop_assert!(chi_square < CHI_SQUARE, "chi-square {}", chi_square);
     }
 
     #[test]
     fn networks_of_64_bits_anywhere(start: u64, step in 1_u64..=256) {
         let clients = (0..u64::from(CLIENTS)).map(|n| start.wrapping_add(n.wrapping_mul(step)));
-        let chi_square = chi_square(clients.map(|n| hash::source(&v6(n, 1))));
+        let chi_square = chi_square(clients.map(|n| hash::address(&v6(n, 1))));
         prop_assert!(chi_square < CHI_SQUARE, "chi-square {}", chi_square);
     }
 
     #[test]
     fn hosts_of_one_network(network: u64, start: u64) {
         let clients = (0..u64::from(CLIENTS)).map(|n| start.wrapping_add(n));
-        let chi_square = chi_square(clients.map(|n| hash::source(&v6(network, n))));
+        let chi_square = chi_square(clients.map(|n| hash::address(&v6(network, n))));
         prop_assert!(chi_square < CHI_SQUARE, "chi-square {}", chi_square);
     }
 

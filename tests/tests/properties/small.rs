@@ -78,6 +78,8 @@ fn server(is_v4: bool, mode: u8, number: u8) -> Server {
         port: if mode == mode::NAT { SERVER_PORT } else { PORT }.to_be(),
         mode,
         flags: server_flags::PRESENT | server_flags::RESOLVED,
+        weight: 1,
+        max_connections: 0,
         pad: 0,
     }
 }
