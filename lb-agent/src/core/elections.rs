@@ -73,9 +73,8 @@ impl Agent {
         let services = self.running.asking(&changed.target).to_vec();
         for &place in &services {
             let service = &self.running.config.services[place];
-            let concerned = |server: &&Server| {
-                target(service, server).is_some_and(|one| one == changed.target)
-            };
+            let concerned =
+                |server: &&Server| target(service, server).is_some_and(|one| one == changed.target);
             for server in service.members().filter(concerned) {
                 let message = format!("{}: {}", changed.verdict, changed.cause);
                 self.events.record(

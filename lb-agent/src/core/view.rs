@@ -84,7 +84,7 @@ impl<'a> View<'a> {
             address: server.address,
             weight: server.weight,
             configured_weight: self.configured(service, server).map(|server| server.weight),
-            state: state(standing, &way),
+            state: way.state(standing.map_or(ServerState::Checking, |standing| standing.state)),
             admin: server.admin,
             deadline: until.map(|until| until.saturating_sub(self.wall)),
             health: self.agent.verdict(service, server),
@@ -139,7 +139,9 @@ impl<'a> View<'a> {
         let servers: HashMap<u32, (&config::Service, &config::Server)> = services
             .flat_map(|service| service.members().map(move |server| (service, server)))
             .filter(|(_, one)| server.is_none_or(|wanted| wanted.name == one.name))
-            .filter_map(|(service, server)| Some((self.agent.index(service, server)?, (service, server))))
+            .filter_map(|(service, server)| {
+                Some((self.agent.index(service, server)?, (service, server)))
+            })
             .collect();
 
         let mut found = Connections::default();
@@ -187,21 +189,6 @@ impl<'a> View<'a> {
 
     fn id(&self, service: &config::Service) -> Option<u32> {
         self.agent.observed.services.get(&desired::key(service)).map(|entry| entry.id)
-    }
-}
-
-/// What an operator is told of a server that stands so and is reached this way.
-fn state(standing: Option<&Standing>, way: &Way<'_>) -> ServerState {
-    let state = standing.map_or(ServerState::Checking, |standing| standing.state);
-    match (state, way) {
-        (ServerState::Disabled | ServerState::Down, _) => state,
-        (_, Way::Unusable(_)) => ServerState::Unreachable,
-        (ServerState::Up, Way::Local) => ServerState::Local,
-        (ServerState::Up | ServerState::SlowStart, Way::Unknown) => ServerState::Unresolved,
-        (ServerState::Up | ServerState::SlowStart, Way::Via(via)) if via.next_hop_mac.is_none() => {
-            ServerState::Unresolved
-        }
-        _ => state,
     }
 }
 

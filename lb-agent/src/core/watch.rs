@@ -6,10 +6,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tokio::{
-    sync::mpsc,
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 use tracing::warn;
 
 /// Editors write in several steps: so long after the last one the file counts as changed.

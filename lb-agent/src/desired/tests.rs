@@ -1,6 +1,7 @@
 use super::*;
 use crate::netlink::Via;
-use lb_common::abi::Tags;
+use lb_common::{abi::Tags, api::ServerState};
+use std::sync::Arc;
 
 fn via() -> Via {
     Via {
@@ -28,15 +29,14 @@ fn service(mode: Mode, scheduler: Scheduler) -> config::Service {
 
 fn desired(service: config::Service, resolution: Option<&Resolution>) -> Desired {
     let config = Config { services: vec![Arc::new(service)], ..Config::default() };
-    let inputs = Inputs {
-        standings: &|service| {
-            let standing =
-                |server: &config::Server| Standing { weight: server.weight, resets: false };
-            service.members().map(standing).collect()
-        },
-        resolution: &|_| resolution,
-        links: BTreeMap::new(),
+    let standing = |server: &config::Server| Standing {
+        share: server.weight,
+        resets: false,
+        state: ServerState::Up,
     };
+    let standings: Vec<Standing> = config.services[0].members().map(standing).collect();
+    let inputs =
+        Inputs { standings: &|_| &standings, resolution: &|_| resolution, links: BTreeMap::new() };
     Desired::new(&config, inputs, &mut schedule::Cache::default())
 }
 
@@ -86,7 +86,9 @@ fn each_mode_refuses_the_ways_it_cannot_use() {
         (Mode::Tunnel, &no_source, ServerState::Unreachable),
     ];
     for (mode, resolution, expected) in cases {
-        assert_eq!(state(1, &way(mode, Some(resolution))), expected, "{mode} {resolution:?}");
+        let service = service(mode, Scheduler::Rr);
+        let found = way(&service, &service.servers[0], Some(resolution)).state(ServerState::Up);
+        assert_eq!(found, expected, "{mode} {resolution:?}");
         let flags = match expected {
             ServerState::Up => server_flags::RESOLVED,
             ServerState::Local => server_flags::LOCAL,
@@ -98,14 +100,32 @@ fn each_mode_refuses_the_ways_it_cannot_use() {
 }
 
 #[test]
+fn a_fallback_may_be_this_director_in_any_mode() {
+    for mode in Mode::ALL {
+        let service = service(*mode, Scheduler::Rr);
+        let fallback = config::Server::new(config::FALLBACK, ([127, 0, 0, 1], 80).into(), 1);
+        assert_eq!(way(&service, &fallback, Some(&Resolution::Local)), Way::Local);
+    }
+}
+
+#[test]
 fn states_tell_the_first_thing_to_look_at() {
+    use ServerState::*;
     let up = via();
     let waiting = Via { next_hop_mac: None, ..via() };
-    assert_eq!(state(1, &Way::Via(&up)), ServerState::Up);
-    assert_eq!(state(0, &Way::Via(&up)), ServerState::Drained);
-    assert_eq!(state(1, &Way::Via(&waiting)), ServerState::Unresolved);
-    assert_eq!(state(1, &Way::Unknown), ServerState::Unresolved);
-    assert_eq!(state(0, &Way::Unusable(String::new())), ServerState::Unreachable);
+    let unusable = Way::Unusable(String::new());
+    for (standing, way, expected) in [
+        (Up, &Way::Via(&up), Up),
+        (Drained, &Way::Via(&up), Drained),
+        (Up, &Way::Via(&waiting), Unresolved),
+        (SlowStart, &Way::Unknown, Unresolved),
+        (Standby, &Way::Via(&waiting), Standby),
+        (Drained, &unusable, Unreachable),
+        (Down, &unusable, Down),
+        (Up, &Way::Local, Local),
+    ] {
+        assert_eq!(way.state(standing), expected, "{standing} {way:?}");
+    }
 }
 
 #[test]

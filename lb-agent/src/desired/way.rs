@@ -2,7 +2,7 @@ use crate::{
     config::{FALLBACK, Server, Service},
     netlink::{Resolution, Via},
 };
-use lb_common::api::Mode;
+use lb_common::api::{Mode, ServerState};
 
 /// The way to a server, judged by the service's mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +17,26 @@ pub enum Way<'a> {
     Unusable(String),
 }
 
+impl Way<'_> {
+    /// What an operator is told of a server that stands so and is reached this way.
+    pub fn state(&self, standing: ServerState) -> ServerState {
+        match (standing, self) {
+            (ServerState::Disabled | ServerState::Down, _) => standing,
+            (_, Self::Unusable(_)) => ServerState::Unreachable,
+            (ServerState::Up, Self::Local) => ServerState::Local,
+            (ServerState::Up | ServerState::SlowStart, Self::Unknown) => ServerState::Unresolved,
+            (ServerState::Up | ServerState::SlowStart, Self::Via(via))
+                if via.next_hop_mac.is_none() =>
+            {
+                ServerState::Unresolved
+            }
+            _ => standing,
+        }
+    }
+}
+
 /// What a resolution means for a member of a service.
-pub fn way<'a>(
-    service: &Service,
-    server: &Server,
-    resolution: Option<&'a Resolution>,
-) -> Way<'a> {
+pub fn way<'a>(service: &Service, server: &Server, resolution: Option<&'a Resolution>) -> Way<'a> {
     match (resolution, service.mode) {
         (None, _) => Way::Unknown,
         (Some(Resolution::Unreachable(words)), _) => Way::Unusable(words.clone()),

@@ -1,8 +1,4 @@
-use super::{
-    Ledger, Observed, Op, PlanError,
-    pool::Pool,
-    survey::run,
-};
+use super::{Ledger, Observed, Op, PlanError, pool::Pool, survey::run};
 use crate::desired::{self, Desired};
 use lb_common::abi::{
     Server, Service, ServiceKey, Sources, Timeouts, mode, server_flags, service_flags,

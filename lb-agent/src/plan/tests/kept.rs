@@ -3,7 +3,7 @@
 use super::*;
 
 /// What a ledger says, in the form that a new one has.
-fn filed(ledger: &Ledger) -> impl PartialEq + std::fmt::Debug {
+fn filed(ledger: &Ledger) -> impl PartialEq + std::fmt::Debug + use<> {
     (
         ledger.ids.used().collect::<Vec<_>>(),
         ledger.indexes.used().collect::<Vec<_>>(),
