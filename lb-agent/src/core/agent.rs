@@ -7,7 +7,7 @@ use crate::{
     netlink::{Change, Resolver},
     plan::{Observed, Op, PlanError, plan},
     schedule,
-    state::{Overrides, Store},
+    state::Store,
 };
 use anyhow::{Result, bail};
 use lb_common::api::AttachMode;
@@ -21,6 +21,9 @@ type Drivers = BTreeMap<(String, &'static str), String>;
 pub(super) struct Agent {
     pub(super) options: Options,
     pub(super) started: Instant,
+    /// What the file says.
+    pub(super) file: Config,
+    /// What runs: the file with operators' changes.
     pub(super) config: Config,
     pub(super) store: Store,
     pub(super) resolver: Resolver,
@@ -44,6 +47,9 @@ pub(super) struct Agent {
 /// What an [`Agent`] is made of.
 pub(super) struct Parts {
     pub(super) options: Options,
+    /// What the file says.
+    pub(super) file: Config,
+    /// What runs: the file with operators' changes.
     pub(super) config: Config,
     pub(super) store: Store,
     pub(super) resolver: Resolver,
@@ -54,10 +60,11 @@ pub(super) struct Parts {
 
 impl Agent {
     pub(super) fn new(parts: Parts) -> Result<Self> {
-        let Parts { options, config, store, resolver, dataplane, netlink, warnings } = parts;
+        let Parts { options, file, config, store, resolver, dataplane, netlink, warnings } = parts;
         Ok(Self {
             options,
             started: Instant::now(),
+            file,
             config,
             store,
             resolver,
@@ -124,27 +131,27 @@ impl Agent {
     /// There is no room, and nothing was changed; or a map can't be written, and the next time
     /// goes on from there.
     pub(super) fn converge(&mut self) -> Result<usize> {
-        let overrides = self.store.overrides().clone();
-        let ops = self.plan(&overrides)?;
+        let config = self.config.clone();
+        let ops = self.plan(&config)?;
         self.apply(&ops)?;
         Ok(ops.len())
     }
 
-    /// What there is to do if operators had made these changes.
-    pub(super) fn plan(&mut self, overrides: &Overrides) -> Result<Vec<Op>, PlanError> {
+    /// What there is to do if this were to run.
+    pub(super) fn plan(&mut self, config: &Config) -> Result<Vec<Op>, PlanError> {
         let resolutions = self.resolver.resolutions();
         let inputs = Inputs {
             standings: &|service| {
-                let weight = |server: &config::Server| {
-                    overrides.weight(&service.name, &server.name, server.weight)
+                let standing = |server: &config::Server| Standing {
+                    weight: server.weight_in_force(),
+                    resets: false,
                 };
-                let standing = |server| Standing { weight: weight(server), resets: false };
                 service.members().map(standing).collect()
             },
             resolution: &|address| resolutions.get(&address),
             links: self.resolver.links().clone(),
         };
-        plan(&Desired::new(&self.config, inputs, &mut self.cache), &self.observed)
+        plan(&Desired::new(config, inputs, &mut self.cache), &self.observed)
     }
 
     pub(super) fn apply(&mut self, ops: &[Op]) -> Result<()> {
@@ -193,8 +200,8 @@ impl Agent {
 
     /// Reads the configuration file again. One that can't be used changes nothing.
     pub(super) async fn reload(&mut self) {
-        let config = match load_config(&self.options.config) {
-            Ok(config) => config,
+        let file = match load_config(&self.options.config) {
+            Ok(file) => file,
             Err(BadConfig(problems)) => {
                 for problem in &problems {
                     error!("{problem}");
@@ -203,12 +210,14 @@ impl Agent {
                 return;
             }
         };
+        let config = self.store.edits().apply(&file).config;
         let old = std::mem::replace(&mut self.config, config);
         follow(&mut self.resolver, &self.config);
         learn_ways(&mut self.resolver).await;
         let result = match self.converge() {
             Ok(_) => {
                 info!("the configuration was read again");
+                self.file = file;
                 self.attach().await
             }
             Err(error) => {
@@ -253,12 +262,7 @@ impl Agent {
                 }
             }
         }
-        let unused = self.store.overrides().unused(&self.config);
-        warnings.extend(unused.map(|(service, server)| {
-            format!(
-                "server {server} of {service} was changed by an operator, but is not configured"
-            )
-        }));
+        warnings.extend(self.store.edits().apply(&self.file).conflicts);
         if self.repairs > 0 {
             warnings.push(format!(
                 "{} differences in the maps were repaired: something else writes to them",
@@ -270,10 +274,6 @@ impl Agent {
 
     pub(super) fn way(&self, service: &config::Service, server: &config::Server) -> Way<'_> {
         way(service.mode, self.resolver.resolutions().get(&server.address.ip()))
-    }
-
-    pub(super) fn weight(&self, service: &config::Service, server: &config::Server) -> u32 {
-        self.store.overrides().weight(&service.name, &server.name, server.weight)
     }
 
     fn repair(&mut self) -> Result<()> {

@@ -9,6 +9,7 @@ use lb_common::{
     },
     reason::Reason,
 };
+use std::time::UNIX_EPOCH;
 
 impl Control for Agent {
     fn status(&mut self) -> Result<Status, Refusal> {
@@ -50,10 +51,13 @@ impl Control for Agent {
         change: ServerChange,
     ) -> Result<Server, Refusal> {
         find_server(find_service(self, service)?, server)?;
-        let mut overrides = self.store.overrides().clone();
-        overrides.change(service, server, change)?;
-        let ops = self.plan(&overrides).map_err(|error| Refusal::Conflict(error.to_string()))?;
-        self.store.change(service, server, change)?;
+        let now = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+        let edits = self.store.edits().change_server(service, server, change, now)?;
+        let edits = edits.prune(&self.file);
+        let config = edits.apply(&self.file).config;
+        let ops = self.plan(&config).map_err(|error| Refusal::Conflict(error.to_string()))?;
+        self.store.save(edits)?;
+        self.config = config;
         self.apply(&ops)
             .map_err(|error| Refusal::Failed(format!("kept, but not in force yet: {error:#}")))?;
         let service = find_service(self, service)?;

@@ -69,7 +69,7 @@ pub fn load_config(path: &Path) -> Result<config::Config, BadConfig> {
 ///
 /// It must be run in a tokio runtime of one thread, in the network namespace that it is for.
 pub async fn run(options: Options) -> Result<()> {
-    let config = load_config(&options.config)?;
+    let file = load_config(&options.config)?;
     let _instance = Instance::claim()?;
     // From here on a signal is heard when the agent runs, and doesn't stop it half-way there.
     let mut terminate = signal(SignalKind::terminate())?;
@@ -78,8 +78,9 @@ pub async fn run(options: Options) -> Result<()> {
     let mut warnings = prepare_host(&options)?;
     fs::create_dir_all(&options.state_dir)
         .with_context(|| format!("creating {}", options.state_dir.display()))?;
-    let opened = Store::open(options.state_dir.join("overrides.json"))?;
+    let opened = Store::open(options.state_dir.join("state.json"))?;
     warnings.extend(opened.warning);
+    let config = opened.store.edits().apply(&file).config;
 
     let mut resolver = Resolver::start().await.context("following routes and neighbours")?;
     agent::follow(&mut resolver, &config);
@@ -100,7 +101,7 @@ pub async fn run(options: Options) -> Result<()> {
     let (connection, netlink, _) = rtnetlink::new_connection().context("opening netlink")?;
     tokio::spawn(connection);
     let store = opened.store;
-    let parts = Parts { options, config, store, resolver, dataplane, netlink, warnings };
+    let parts = Parts { options, file, config, store, resolver, dataplane, netlink, warnings };
     let mut agent = Agent::new(parts)?;
     agent.start().await?;
 

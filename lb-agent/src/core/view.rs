@@ -64,14 +64,17 @@ impl<'a> View<'a> {
         server: &config::Server,
     ) -> Result<Server, Refusal> {
         let way = self.agent.way(service, server);
-        let weight = self.agent.weight(service, server);
+        let weight = server.weight_in_force();
+        let configured = self.agent.file.service(&service.name);
         let index = self.index(service, server);
         Ok(Server {
             name: server.name.clone(),
             service: service.name.clone(),
             address: server.address,
             weight,
-            configured_weight: Some(server.weight),
+            configured_weight: configured
+                .and_then(|service| service.server(&server.name))
+                .map(|server| server.weight),
             admin: server.admin,
             deadline: None,
             health: None,

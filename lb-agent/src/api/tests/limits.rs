@@ -78,7 +78,7 @@ async fn a_core_that_hangs_or_is_gone_is_reported() {
     // Nobody waits for it any more: it isn't done behind the operator's back.
     let mut core = FakeCore::default();
     calls.recv().await.unwrap().run(&mut core);
-    assert_eq!(core.overrides, Overrides::default());
+    assert_eq!(core.edits, Edits::default());
 
     drop(calls);
     let (status, body) = server.get("/v1/status").await;

@@ -5,11 +5,13 @@ mod listener;
 mod requests;
 
 use super::*;
-use crate::state::Overrides;
+use crate::config;
+use crate::state::Edits;
 use lb_common::api;
 use serde_json::Value;
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -23,7 +25,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// Has the services `web` (servers `a` and `b/c`) and `a b` (none).
 #[derive(Default)]
 struct FakeCore {
-    overrides: Overrides,
+    edits: Edits,
     detached: bool,
 }
 
@@ -53,6 +55,7 @@ impl Control for FakeCore {
             "a b" => &[],
             _ => return Err(Refusal::unknown("service", service, ["web", "a b"])),
         };
+        let weights = self.weights(service, servers);
         Ok(api::Service {
             name: service.to_owned(),
             address: ([192, 0, 2, 1], 80).into(),
@@ -62,11 +65,12 @@ impl Control for FakeCore {
             stats: api::Stats::default(),
             servers: servers
                 .iter()
-                .map(|server| api::Server {
+                .zip(weights)
+                .map(|(server, weight)| api::Server {
                     name: (*server).to_owned(),
                     service: service.to_owned(),
                     address: ([192, 0, 2, 2], 80).into(),
-                    weight: self.overrides.weight(service, server, 7),
+                    weight,
                     configured_weight: Some(7),
                     state: api::ServerState::Up,
                     admin: api::AdminState::Enabled,
@@ -94,7 +98,7 @@ impl Control for FakeCore {
             let names = known.iter().map(|known| known.name.as_str());
             return Err(Refusal::unknown(&format!("server of {service}"), server, names));
         }
-        self.overrides.change(service, server, change)?;
+        self.edits = self.edits.change_server(service, server, change, 0)?;
         let servers = self.service(service)?.servers;
         servers.into_iter().find(|known| known.name == server).ok_or(Refusal::Stopping)
     }
@@ -156,6 +160,20 @@ impl Control for FakeCore {
         }
         self.detached = true;
         Ok(())
+    }
+}
+
+impl FakeCore {
+    /// The weights in force of servers that have the weight 7.
+    fn weights(&self, service: &str, servers: &[&str]) -> Vec<u32> {
+        let address = ([192, 0, 2, 2], 80).into();
+        let servers = servers.iter().map(|name| config::Server::new(*name, address, 7)).collect();
+        let service = config::Service {
+            servers,
+            ..config::Service::new(service, ([192, 0, 2, 1], 80).into())
+        };
+        let service = self.edits.apply_service(&Arc::new(service));
+        service.servers.iter().map(config::Server::weight_in_force).collect()
     }
 }
 
