@@ -134,10 +134,7 @@ impl Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Change(error) => error.into(),
-            error @ StoreError::Io { .. } => Self::Failed(format!("not changed: {error}")),
-        }
+        Self::Failed(format!("not changed: {error}"))
     }
 }
 

@@ -124,6 +124,14 @@ impl Server {
             check: ServerCheck::Service,
         }
     }
+
+    /// The weight that its operator lets it have: 0 unless it is enabled.
+    pub fn weight_in_force(&self) -> u32 {
+        match self.admin {
+            AdminState::Enabled => self.weight,
+            AdminState::Drained | AdminState::Disabled => 0,
+        }
+    }
 }
 
 /// Which check a server has.

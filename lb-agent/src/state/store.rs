@@ -1,5 +1,4 @@
-use super::{ChangeError, Overrides};
-use lb_common::api::ServerChange;
+use super::{Edits, saved};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -8,14 +7,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// The [`Overrides`] and the file that keeps them.
+/// The [`Edits`] and the file that keeps them.
 ///
-/// The file is JSON and always whole: a change is written beside it, synced and renamed over it
-/// before it counts as made.
+/// The file is JSON and always whole: new edits are written beside it, synced and renamed over it
+/// before they count.
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
-    overrides: Overrides,
+    edits: Edits,
 }
 
 /// A [`Store`], with what an operator should know about its file.
@@ -27,26 +26,20 @@ pub struct Opened {
     pub warning: Option<String>,
 }
 
-/// Why the store cannot be opened or changed; a store that cannot be changed is as it was.
+/// The store's file cannot be read or written; the store is as it was.
 #[derive(Debug, Error)]
-pub enum StoreError {
-    /// The change itself is wrong.
-    #[error(transparent)]
-    Change(#[from] ChangeError),
-    /// The file cannot be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+#[error("cannot {action} {}: {source}", path.display())]
+pub struct StoreError {
+    /// What was tried.
+    action: &'static str,
+    /// With what.
+    path: PathBuf,
+    /// What the system says.
+    source: io::Error,
 }
 
 /// The file's form: read what has this version, refuse the rest.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Larger files were not written by a store.
 const MAX_FILE: u64 = 64 << 20;
@@ -55,61 +48,57 @@ const MAX_FILE: u64 = 64 << 20;
 #[serde(deny_unknown_fields)]
 struct Saved {
     version: u32,
-    services: Overrides,
+    services: saved::Services,
 }
 
 impl Store {
-    /// Loads the overrides from `path`; none if there is no such file.
+    /// Loads the edits from `path`; none if there is no such file.
     ///
     /// A file that no store of this version wrote is renamed, never overwritten, and the store
     /// starts empty, with a warning. Errors are those of the system: the file may be good then.
     pub fn open(path: impl Into<PathBuf>) -> Result<Opened, StoreError> {
         let path = path.into();
-        let (overrides, warning) = match load(&path).map_err(failed("read", &path))? {
-            Ok(overrides) => (overrides, None),
+        let (edits, warning) = match load(&path).map_err(failed("read", &path))? {
+            Ok(edits) => (edits, None),
             Err(unusable) => {
                 let aside = set_aside(&path).map_err(failed("set aside", &path))?;
                 let warning = format!(
-                    "{}: {unusable}; starting without overrides, the file is kept as {}",
+                    "{}: {unusable}; starting without changes, the file is kept as {}",
                     path.display(),
                     aside.display()
                 );
-                (Overrides::default(), Some(warning))
+                (Edits::default(), Some(warning))
             }
         };
-        Ok(Opened { store: Self { path, overrides }, warning })
+        Ok(Opened { store: Self { path, edits }, warning })
     }
 
-    /// The overrides as they are on disk.
-    pub fn overrides(&self) -> &Overrides {
-        &self.overrides
+    /// The edits as they are on disk.
+    pub fn edits(&self) -> &Edits {
+        &self.edits
     }
 
-    /// Makes a change, which is on disk when this returns.
-    pub fn change(
-        &mut self,
-        service: &str,
-        server: &str,
-        change: ServerChange,
-    ) -> Result<(), StoreError> {
-        let mut overrides = self.overrides.clone();
-        overrides.change(service, server, change)?;
-        if overrides != self.overrides {
-            save(&self.path, &overrides)?;
-            self.overrides = overrides;
+    /// Replaces the edits, which are on disk when this returns.
+    ///
+    /// # Errors
+    /// They can't be written: those before stay.
+    pub fn save(&mut self, edits: Edits) -> Result<(), StoreError> {
+        if edits != self.edits {
+            save(&self.path, &edits)?;
+            self.edits = edits;
         }
         Ok(())
     }
 }
 
-/// Inside: the overrides, or why the file is none of ours.
-fn load(path: &Path) -> io::Result<Result<Overrides, String>> {
+/// Inside: the edits, or why the file is none of ours.
+fn load(path: &Path) -> io::Result<Result<Edits, String>> {
     // A link counts as the file that it names, a broken one as no file.
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
         Ok(_) => return Ok(Err("not a regular file".to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Ok(Overrides::default()));
+            return Ok(Ok(Edits::default()));
         }
         Err(error) => return Err(error),
     }
@@ -121,19 +110,20 @@ fn load(path: &Path) -> io::Result<Result<Overrides, String>> {
     Ok(parse(&text))
 }
 
-fn parse(text: &[u8]) -> Result<Overrides, String> {
+fn parse(text: &[u8]) -> Result<Edits, String> {
     /// Read first, so that another version is named rather than its fields.
     #[derive(Deserialize)]
     struct Version {
         version: u32,
     }
-    let unusable = |error: serde_json::Error| format!("not a file of overrides ({error})");
-    let Version { version } = serde_json::from_slice(text).map_err(unusable)?;
+    let unusable = |error: String| format!("not a file of changes ({error})");
+    let Version { version } =
+        serde_json::from_slice(text).map_err(|error| unusable(error.to_string()))?;
     if version != VERSION {
         return Err(format!("written in version {version}, this agent reads version {VERSION}"));
     }
-    let saved: Saved = serde_json::from_slice(text).map_err(unusable)?;
-    Ok(saved.services)
+    let saved: Saved = serde_json::from_slice(text).map_err(|error| unusable(error.to_string()))?;
+    saved::edits(saved.services).map_err(unusable)
 }
 
 /// Renames the file to a name that is free, and returns that.
@@ -152,8 +142,8 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-fn save(path: &Path, overrides: &Overrides) -> Result<(), StoreError> {
-    let saved = Saved { version: VERSION, services: overrides.clone() };
+fn save(path: &Path, edits: &Edits) -> Result<(), StoreError> {
+    let saved = Saved { version: VERSION, services: saved::saved(edits) };
     let mut text = serde_json::to_vec_pretty(&saved)
         .map_err(|error| failed("write", path)(io::Error::other(error)))?;
     text.push(b'\n');
@@ -165,8 +155,13 @@ fn save(path: &Path, overrides: &Overrides) -> Result<(), StoreError> {
     // Opened first: whatever can fail should do so before the rename.
     let folder_file = File::open(folder).map_err(failed("open the folder", folder))?;
     let new = beside(path, ".new");
-    write_synced(&new, &text).map_err(failed("write", &new))?;
-    fs::rename(&new, path).map_err(failed("replace", path))?;
+    let written = write_synced(&new, &text).map_err(failed("write", &new));
+    let replaced = written.and_then(|()| fs::rename(&new, path).map_err(failed("replace", path)));
+    if replaced.is_err() {
+        // A part of a file only takes up room; a later change overwrites it anyway.
+        let _ = fs::remove_file(&new);
+    }
+    replaced?;
     folder_file.sync_all().map_err(failed("sync the folder", folder))
 }
 
@@ -185,7 +180,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.to_owned();
-    move |source| StoreError::Io { action, path, source }
+    move |source| StoreError { action, path, source }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Texts that mean harm, and texts that are merely large.
 
 use super::read;
+use lb_agent::config::to_yaml;
 use proptest::prelude::*;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -101,6 +102,11 @@ fn ten_thousand_services_with_a_hundred_thousand_servers() {
     let config = read(&text).unwrap();
     println!("{} bytes in {:?}", text.len(), start.elapsed());
     assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
+    let start = Instant::now();
+    let written = to_yaml(&config);
+    println!("{} bytes written in {:?}", written.len(), start.elapsed());
+    assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
+    assert_eq!(read(&written).as_ref(), Ok(&config));
     assert_eq!(config.services.len(), 10_000);
     assert!(config.services.iter().all(|service| service.servers.len() == 10));
 }
@@ -118,6 +124,8 @@ fn refused_soon(text: &str, gist: &str) {
 const GOOD: &str = r#"
 interfaces: [eth0]
 limits: { services: 40, flows: 4096 }
+control: { group: root }
+autoreload: yes
 services:
   - &web
     name: web
@@ -127,9 +135,14 @@ services:
     scheduler_flags: [mh-port]
     table_size: 65537
     timeouts: { syn: 60s, established: 15m }
+    persist: 300s
+    persist_netmask: 255.255.255.0
+    slow_start: 500ms
+    fallback: 127.0.0.1:80
+    check: { type: http, path: /a, expect: [200-299, 401], body: '^ok', interval: 1s, port: 8080 }
     servers: &servers
-      - { name: webA, address: 192.168.0.102:80, weight: 1 }
-      - { name: webB, address: 192.168.0.103:80 }
+      - { name: webA, address: 192.168.0.102:80, weight: 1, backup: true, check: off }
+      - { name: webB, address: 192.168.0.103:80, check: { type: udp, send: 'a\x00', expect: b } }
   - name: web6
     address: "[2001:db8::99]:80"
     protocol: udp
@@ -182,12 +195,17 @@ fn damage() -> impl Strategy<Value = Damage> {
         "web",
         "name: ",
         "[::]:0",
+        "check: ",
+        "off",
+        "(a",
+        "\\x",
+        "9s",
     ]);
     prop_oneof![
-        (0..1000usize, 1..40usize).prop_map(|(at, len)| Damage::Remove(at, len)),
-        (0..1000usize, pieces).prop_map(|(at, piece)| Damage::Insert(at, piece.to_owned())),
-        (0..1000usize, "\\PC{1,3}").prop_map(|(at, text)| Damage::Insert(at, text)),
-        (0..1000usize, 0..1000usize, 1..80usize).prop_map(|(to, at, n)| Damage::Copy(to, at, n)),
+        (0..1500usize, 1..40usize).prop_map(|(at, len)| Damage::Remove(at, len)),
+        (0..1500usize, pieces).prop_map(|(at, piece)| Damage::Insert(at, piece.to_owned())),
+        (0..1500usize, "\\PC{1,3}").prop_map(|(at, text)| Damage::Insert(at, text)),
+        (0..1500usize, 0..1500usize, 1..80usize).prop_map(|(to, at, n)| Damage::Copy(to, at, n)),
     ]
 }
 
@@ -220,7 +238,7 @@ fn reads_or_explains(text: &str) -> Result<bool, TestCaseError> {
     let lines = text.lines().count() as u64 + 1;
     match read(text) {
         Ok(config) => {
-            prop_assert!(!config.interfaces.is_empty());
+            prop_assert_eq!(read(&to_yaml(&config)), Ok(config));
             Ok(true)
         }
         Err(problems) => {
@@ -262,8 +280,12 @@ proptest! {
     #[test]
     fn any_text_as_a_value(value in any::<String>(), quoted in any::<bool>()) {
         let value = if quoted { format!("{value:?}") } else { value };
-        for field in ["name", "address", "mode", "table_size"] {
+        for field in ["name", "address", "mode", "table_size", "persist_netmask", "check"] {
             reads_or_explains(&format!("interfaces: [eth0]\nservices: [{{ {field}: {value} }}]"))?;
+        }
+        for (kind, field) in [("http", "path"), ("http", "body"), ("udp", "send"), ("dns", "name")] {
+            let check = format!("{{ type: {kind}, {field}: {value} }}");
+            reads_or_explains(&format!("interfaces: [eth0]\nservices: [{{ check: {check} }}]"))?;
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The configuration file: what is accepted, what is refused, where, and with which words.
 
 mod accepted;
+mod checks;
 mod files;
+mod fragments;
 mod hostile;
 mod refused;
+mod roundtrip;
 
 use lb_agent::config::{Config, parse};
 use lb_common::api::Problem;

@@ -1,10 +1,20 @@
-use super::*;
-use lb_common::api::AdminState;
-use proptest::prelude::*;
-use std::collections::BTreeMap;
+mod crash;
+mod full;
 
-const DRAIN: ServerChange =
-    ServerChange { weight: None, admin: Some(AdminState::Drained), deadline: None };
+use super::*;
+use lb_common::api::{AdminState, ServerChange};
+
+/// Drains a server of the service `web` until the second 100.
+fn drain(store: &mut Store, server: &str) -> Result<(), StoreError> {
+    let change =
+        ServerChange { weight: None, admin: Some(AdminState::Drained), deadline: Some(90) };
+    let edits = store.edits().change_server("web", server, change, 10).unwrap();
+    store.save(edits)
+}
+
+fn drained(store: &Store) -> usize {
+    store.edits().deadlines().count()
+}
 
 fn open(path: &Path) -> Store {
     let opened = Store::open(path).unwrap();
@@ -27,64 +37,39 @@ fn a_change_is_on_disk_in_a_documented_form() {
     let path = folder.path().join("state.json");
     let mut store = open(&path);
     assert_eq!(names(folder.path()), [""; 0], "opening writes nothing");
-    store.change("web", "a", DRAIN).unwrap();
+    drain(&mut store, "a").unwrap();
     let value: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     let expected = serde_json::json!({
-        "version": 1, "services": { "web": { "a": { "drained": true } } }
+        "version": 2,
+        "services": { "web": { "servers": { "a": { "admin": "drained", "until": 100 } } } }
     });
     assert_eq!(value, expected);
     assert_eq!(names(folder.path()), ["state.json"]);
 }
 
-proptest! {
-    // Each change is synced to the disk: few cases take long enough.
-    #![proptest_config(ProptestConfig::with_cases(32))]
-
-    #[test]
-    fn reopening_gives_what_was_acknowledged(
-        changes in prop::collection::vec(
-            (0..3usize, prop::option::of(0..1200u32), prop::option::of(any::<bool>())),
-            0..12,
-        ),
-    ) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.json");
-        let mut model = BTreeMap::<String, (u32, bool)>::new();
-        for (server, weight, drain) in changes {
-            let name = format!("s{server}");
-            let change = ServerChange { weight, admin: drain.map(|drain| if drain { AdminState::Drained } else { AdminState::Enabled }), deadline: None };
-            let refused = weight.is_some_and(|weight| weight > 1000)
-                || (weight.is_none() && drain.is_none());
-            let mut store = open(&path);
-            prop_assert_eq!(store.change("web", &name, change).is_err(), refused);
-            if !refused {
-                let entry = model.entry(name).or_insert((5, false));
-                *entry = (weight.unwrap_or(entry.0), drain.unwrap_or(entry.1));
-            }
-            let reopened = open(&path);
-            prop_assert_eq!(reopened.overrides(), store.overrides());
-        }
-        for (name, (weight, drained)) in model {
-            let in_force = open(&path).overrides().weight("web", &name, 5);
-            prop_assert_eq!(in_force, if drained { 0 } else { weight });
-        }
-    }
-}
-
 #[test]
 fn what_is_not_ours_is_set_aside() {
-    let whole = r#"{"version":1,"services":{"web":{"a":{"drained":true}}}}"#;
-    let rows: &[(&str, &str)] = &[
-        ("", "not a file of overrides"),
-        ("\0\0\0\0", "not a file of overrides"),
-        (&whole[..whole.len() / 2], "not a file of overrides"),
-        ("[1, 2]", "not a file of overrides"),
-        (r#"{"version":2,"services":[]}"#, "written in version 2, this agent reads version 1"),
-        (r#"{"version":1,"services":{},"more":1}"#, "unknown field `more`"),
-        (r#"{"version":1,"services":{"web":{"a":{"weight":1001}}}}"#, "out of range"),
-        (r#"{"version":1,"services":{"web":{"a":{"wieght":1}}}}"#, "unknown field `wieght`"),
+    let whole = r#"{"version":2,"services":{"web":{"servers":{"a":{"admin":"drained"}}}}}"#;
+    let services = |services: &str| format!(r#"{{"version":2,"services":{services}}}"#);
+    let server = |server: &str| services(&format!(r#"{{"web":{{"servers":{{"a":{server}}}}}}}"#));
+    let rows = [
+        (String::new(), "not a file of changes"),
+        ("\0\0\0\0".to_owned(), "not a file of changes"),
+        (whole[..whole.len() / 2].to_owned(), "not a file of changes"),
+        ("[1, 2]".to_owned(), "not a file of changes"),
+        (whole.replace('2', "1"), "written in version 1, this agent reads version 2"),
+        (services(r#"{},"more":1"#), "unknown field `more`"),
+        (server(r#"{"weight":1001}"#), "weight is out of range"),
+        (server(r#"{"wieght":1}"#), "unknown field `wieght`"),
+        (server(r#"{"until":1}"#), "nothing is drained"),
+        (server(r#"{"removed":true,"added":"{name: a, address: 192.0.2.1:80}"}"#), "both"),
+        (server(r#"{"added":"{name: b, address: 192.0.2.1:80}"}"#), "another name"),
+        (server(r#"{"added":"{name: a}"}"#), "address: missing"),
+        (server(r#"{"added":"["}"#), "not YAML"),
+        (services(r#"{"web":{"added":"{name: web}"}}"#), "address: missing"),
+        (services(r#"{"web":{"removed":true,"servers":{"a":{}}}}"#), "removed, but with servers"),
     ];
-    for (text, reason) in rows {
+    for (text, reason) in &rows {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
         fs::write(&path, text).unwrap();
@@ -92,13 +77,13 @@ fn what_is_not_ours_is_set_aside() {
         let warning = warning.unwrap();
         assert!(warning.contains(reason), "{text:?} gave {warning:?}");
         assert!(warning.contains("state.json.unusable-1"), "{warning:?}");
-        assert_eq!(*store.overrides(), Overrides::default());
+        assert_eq!(*store.edits(), Edits::default());
 
-        store.change("web", "a", DRAIN).unwrap();
+        drain(&mut store, "a").unwrap();
         assert_eq!(names(folder.path()), ["state.json", "state.json.unusable-1"]);
         let aside = folder.path().join("state.json.unusable-1");
         assert_eq!(fs::read(aside).unwrap(), text.as_bytes());
-        assert_eq!(open(&path).overrides(), store.overrides());
+        assert_eq!(open(&path).edits(), store.edits());
     }
 }
 
@@ -106,7 +91,7 @@ fn what_is_not_ours_is_set_aside() {
 fn a_truncated_file_is_never_taken_for_a_whole_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
-    open(&path).change("web", "a", DRAIN).unwrap();
+    drain(&mut open(&path), "a").unwrap();
     let whole = fs::read(&path).unwrap();
     // Without the last newline it is whole.
     for length in 0..whole.len() - 1 {
@@ -134,12 +119,12 @@ fn files_set_aside_before_are_kept() {
 fn what_a_crash_leaves_behind_does_no_harm() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
-    open(&path).change("web", "a", DRAIN).unwrap();
-    fs::write(beside(&path, ".new"), "{\"version\":1,\"serv").unwrap();
+    drain(&mut open(&path), "a").unwrap();
+    fs::write(beside(&path, ".new"), "{\"version\":2,\"serv").unwrap();
     let mut store = open(&path);
-    assert_eq!(store.overrides().weight("web", "a", 1), 0);
-    store.change("web", "b", DRAIN).unwrap();
-    assert_eq!(open(&path).overrides().iter().count(), 2);
+    assert_eq!(store.edits().deadline("web", "a"), Some(100));
+    drain(&mut store, "b").unwrap();
+    assert_eq!(drained(&open(&path)), 2);
     assert_eq!(names(folder.path()), ["state.json"]);
 }
 
@@ -149,18 +134,18 @@ fn what_cannot_be_written_is_not_changed() {
 
     let missing = folder.path().join("missing/state.json");
     let mut store = open(&missing);
-    let error = store.change("web", "a", DRAIN).unwrap_err().to_string();
+    let error = drain(&mut store, "a").unwrap_err().to_string();
     assert!(error.contains("missing: No such file or directory"), "{error}");
-    assert_eq!(*store.overrides(), Overrides::default());
+    assert_eq!(*store.edits(), Edits::default());
 
     let path = folder.path().join("state.json");
     let mut store = open(&path);
-    store.change("web", "a", DRAIN).unwrap();
+    drain(&mut store, "a").unwrap();
     fs::create_dir(beside(&path, ".new")).unwrap();
-    let error = store.change("web", "b", DRAIN).unwrap_err().to_string();
+    let error = drain(&mut store, "b").unwrap_err().to_string();
     assert!(error.contains("state.json.new: Is a directory"), "{error}");
-    assert_eq!(store.overrides().iter().count(), 1);
-    assert_eq!(open(&path).overrides(), store.overrides());
+    assert_eq!(drained(&store), 1);
+    assert_eq!(open(&path).edits(), store.edits());
 }
 
 #[test]
