@@ -1,8 +1,12 @@
 //! `lb-ctl` as its users run it, against an agent that isn't one.
 
+mod changes;
 mod check;
 mod commands;
+mod drain;
+mod events;
 mod fake;
+mod file;
 mod samples;
 
 use fake::{Agent, DEADLINE, Run, lb_ctl, run};
@@ -115,6 +119,18 @@ fn wrong_command_lines() {
         (&["server", "weight", "web/webA", "-1"], "unexpected argument"),
         (&["server", "weight", "web/webA", "many"], "invalid digit"),
         (&["service", "show", ""], "a value is required"),
+        (&["service", "add"], "--mode <MODE>"),
+        (&["service", "add", "web", "192.0.2.1:80"], "--mode <MODE>"),
+        (&["service", "add", "web", "192.0.2.1:80", "--mode", "dsr"], "[possible values: nat, dr"),
+        (&["service", "add", "web", "--file", "x"], "cannot be used with"),
+        (&["service", "add", "w", "x", "--mode", "dr", "--server", "a"], "expected NAME=ADDRESS"),
+        (&["server", "add", "web/a", "x", "--check-field", "a=b"], "--check <TYPE>"),
+        (&["server", "drain", "web/webA", "--deadline", "soon"], "such as 90s, 5m, 2h or 1d"),
+        (&["server", "drain", "web/webA", "--wait=5w"], "such as 90s, 5m, 2h or 1d"),
+        (&["host", "drain", "webA"], "invalid IP address"),
+        (&["host", "drain", "192.0.2.11:80"], "invalid IP address"),
+        (&["reset", "web/"], "expected SERVICE/SERVER"),
+        (&["events", "--after", "x"], "invalid digit"),
         (&["connections", "--service", "web", "--server", "web/webA"], "cannot be used with"),
         (&["status", "-o", "xml"], "[possible values: table, json]"),
     ];
@@ -131,6 +147,21 @@ fn help_documents_the_exit_codes() {
     assert_eq!(code, Some(0));
     for words in ["Exit codes:", "3  no agent is there", "LB_SOCKET", "/run/lb/agent.sock"] {
         assert!(out.contains(words), "{out}");
+    }
+}
+
+#[test]
+fn help_has_examples() {
+    let rows: &[(&[&str], &str)] = &[
+        (&["service", "add"], "lb-ctl service add web 192.0.2.100:80"),
+        (&["server", "add"], "lb-ctl server add web/webC"),
+        (&["server", "drain"], "--deadline 5m --wait"),
+        (&["host", "drain"], "lb-ctl host drain 192.0.2.11"),
+    ];
+    for (arguments, words) in rows {
+        let Run { code, out, .. } = run(lb_ctl().args(*arguments).arg("--help"));
+        assert_eq!(code, Some(0));
+        assert!(out.contains("Examples:") && out.contains(words), "{out}");
     }
 }
 
