@@ -30,6 +30,7 @@ struct Cli {
 }
 
 #[derive(Args)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     /// Socket of the agent
     #[arg(long, global = true, value_name = "PATH", env = "LB_SOCKET", default_value = DEFAULT_SOCKET)]

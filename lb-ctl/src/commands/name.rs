@@ -2,6 +2,9 @@
 
 use std::str::FromStr;
 
+/// What is said of a [`ServerName`] in `--help`.
+pub(crate) const SERVER: &str = "The server, such as web/webA";
+
 /// A service, or a server of it, as `SERVICE` or `SERVICE/SERVER`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {

@@ -115,6 +115,8 @@ fn a_service_from_a_file() {
     let Run { code, err, .. } = agent.run(&["service", "add", "--file", file.to_str().unwrap()]);
     assert_eq!((code, &*err), (Some(0), ""));
     assert_eq!(agent.asked(), ("POST /v1/services".to_owned(), b"name: web\n".to_vec()));
+    let Run { code, .. } = agent.run(&["service", "add", "--file", "/dev/null", "-o", "json"]);
+    assert_eq!(code, Some(0));
     let Run { code, err, .. } = agent.run(&["service", "add", "--file", "/dev/zero"]);
     let expected = "lb-ctl: /dev/zero: larger than 1 MiB, which no service may be\n";
     assert_eq!((code, &*err), (Some(1), expected));

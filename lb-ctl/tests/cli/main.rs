@@ -110,6 +110,29 @@ fn an_agent_that_hangs() {
 }
 
 #[test]
+fn an_agent_whose_queue_is_full_is_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("agent.sock");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _waiting = runtime.block_on(async {
+        let listener = tokio::net::UnixSocket::new_stream().unwrap();
+        listener.bind(&socket).unwrap();
+        let listener = listener.listen(1).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = tokio::net::UnixStream::connect(&socket).await {
+            waiting.push(stream);
+        }
+        (listener, waiting)
+    });
+    // Until its patience ends, and not just once.
+    let Run { code, err, .. } =
+        run(lb_ctl().args(["--timeout", "1", "drops", "--socket"]).arg(&socket));
+    let expected =
+        format!("lb-ctl: no answer from the lb-agent at {} within 1 s\n", socket.display());
+    assert_eq!((code, err), (Some(3), expected));
+}
+
+#[test]
 fn wrong_command_lines() {
     let rows: &[(&[&str], &str)] = &[
         (&[], "Usage"),
@@ -122,7 +145,7 @@ fn wrong_command_lines() {
         (&["service", "add"], "--mode <MODE>"),
         (&["service", "add", "web", "192.0.2.1:80"], "--mode <MODE>"),
         (&["service", "add", "web", "192.0.2.1:80", "--mode", "dsr"], "[possible values: nat, dr"),
-        (&["service", "add", "web", "--file", "x"], "cannot be used with"),
+        (&["service", "add", "--file", "x", "--persist", "5m"], "cannot be used with"),
         (&["service", "add", "w", "x", "--mode", "dr", "--server", "a"], "expected NAME=ADDRESS"),
         (&["server", "add", "web/a", "x", "--check-field", "a=b"], "--check <TYPE>"),
         (&["server", "drain", "web/webA", "--deadline", "soon"], "such as 90s, 5m, 2h or 1d"),

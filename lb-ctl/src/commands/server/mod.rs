@@ -7,6 +7,7 @@ pub(super) use table::list;
 
 use super::definition::{CheckOptions, Definition};
 use super::drain::{self, Drain};
+use super::name::SERVER;
 use super::{ServerName, service};
 use crate::Format;
 use crate::client::{Client, Request};
@@ -24,12 +25,13 @@ use std::process::ExitCode;
 pub(crate) enum ServerCommand {
     /// List the servers of all services, or of one; `*` marks what was changed at run time
     Ls {
+        /// Only of this service
         #[arg(value_name = "SERVICE", value_parser = NonEmptyStringValueParser::new())]
         service: Option<String>,
     },
     /// One server, and what its last checks found
     Show {
-        #[arg(value_name = "SERVICE/SERVER")]
+        #[arg(value_name = "SERVICE/SERVER", help = SERVER)]
         server: ServerName,
     },
     /// Add a server to a service; it stays until `rm` or `reset`, whatever the file says
@@ -37,30 +39,30 @@ pub(crate) enum ServerCommand {
     Add(Add),
     /// Remove a server; its connections end as those of one that went down
     Rm {
-        #[arg(value_name = "SERVICE/SERVER")]
+        #[arg(value_name = "SERVICE/SERVER", help = SERVER)]
         server: ServerName,
     },
     /// Give a server no new connections; those it has go on
     #[command(after_help = drain::EXAMPLES)]
     Drain {
-        #[arg(value_name = "SERVICE/SERVER")]
+        #[arg(value_name = "SERVICE/SERVER", help = SERVER)]
         server: ServerName,
         #[command(flatten)]
         drain: Drain,
     },
     /// Let a server take connections again, with the weight it had
     Enable {
-        #[arg(value_name = "SERVICE/SERVER")]
+        #[arg(value_name = "SERVICE/SERVER", help = SERVER)]
         server: ServerName,
     },
     /// Take a server out as if it were down
     Disable {
-        #[arg(value_name = "SERVICE/SERVER")]
+        #[arg(value_name = "SERVICE/SERVER", help = SERVER)]
         server: ServerName,
     },
     /// Change a server's weight; a drain goes on until `enable`
     Weight {
-        #[arg(value_name = "SERVICE/SERVER")]
+        #[arg(value_name = "SERVICE/SERVER", help = SERVER)]
         server: ServerName,
         #[arg(value_name = "N", help = weight_help(), value_parser = weight())]
         weight: u32,
@@ -75,7 +77,7 @@ Examples:
 /// A server to add.
 #[derive(clap::Args)]
 pub(crate) struct Add {
-    #[arg(value_name = "SERVICE/SERVER")]
+    #[arg(value_name = "SERVICE/SERVER", help = SERVER)]
     server: ServerName,
     /// Its address and port, like 192.0.2.13:80 or [2001:db8::13]:80
     address: String,

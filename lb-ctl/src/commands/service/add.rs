@@ -21,6 +21,21 @@ Examples:
       --check-field name=example.org
   lb-ctl service add --file web.yaml     # one service as in the configuration file's list";
 
+/// What a file takes the place of.
+const INSTEAD: [&str; 11] = [
+    "name",
+    "address",
+    "mode",
+    "scheduler",
+    "protocol",
+    "check",
+    "persist",
+    "on_down",
+    "slow_start",
+    "fallback",
+    "servers",
+];
+
 /// A service to add.
 #[derive(clap::Args)]
 pub(crate) struct Add {
@@ -31,7 +46,7 @@ pub(crate) struct Add {
     #[arg(required_unless_present = "file")]
     address: Option<String>,
     /// A file with the service as in the configuration file; `-` for the standard input
-    #[arg(long, value_name = "FILE", exclusive = true)]
+    #[arg(long, value_name = "FILE", conflicts_with_all = INSTEAD)]
     file: Option<PathBuf>,
     /// How packets reach its servers
     #[arg(long, required_unless_present = "file", value_parser = words(Mode::ALL, Mode::word))]

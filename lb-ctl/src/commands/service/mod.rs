@@ -21,6 +21,7 @@ pub(crate) enum ServiceCommand {
     Ls,
     /// One service and its servers
     Show {
+        /// Its name
         #[arg(value_name = "SERVICE", value_parser = NonEmptyStringValueParser::new())]
         service: String,
     },
@@ -29,6 +30,7 @@ pub(crate) enum ServiceCommand {
     Add(Box<add::Add>),
     /// Remove a service; its connections end
     Rm {
+        /// Its name
         #[arg(value_name = "SERVICE", value_parser = NonEmptyStringValueParser::new())]
         service: String,
     },
