@@ -7,11 +7,12 @@ use std::process::ExitCode;
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  the agent refused the request, or `check` found problems
+  1  the agent refused the request, `check` or `reload` found problems, `diff` found a
+     difference, or a drain was not over in time
   2  the command line is wrong
   3  no agent is there, or it gave no proper answer";
 
-/// The exit code of a refused request, or of a check that found something.
+/// The exit code of a refused request, or of a command that found something.
 pub(crate) const FOUND: u8 = 1;
 
 /// Why a command ends without having done what it should.

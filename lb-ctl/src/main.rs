@@ -7,11 +7,14 @@ mod failure;
 mod output;
 mod table;
 mod terminal;
+mod time;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use client::Client;
-use commands::{Connections, Drops, ServerName};
-use lb_common::api::{DEFAULT_SOCKET, MAX_WEIGHT};
+use client::{Client, PATIENCE};
+use commands::{
+    Connections, Drops, Events, HostCommand, Reset, Save, ServerCommand, ServiceCommand,
+};
+use lb_common::api::DEFAULT_SOCKET;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,6 +30,7 @@ struct Cli {
 }
 
 #[derive(Args)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     /// Socket of the agent
     #[arg(long, global = true, value_name = "PATH", env = "LB_SOCKET", default_value = DEFAULT_SOCKET)]
@@ -34,10 +38,9 @@ struct Global {
     /// A table for people, or the agent's answer for programs
     #[arg(short, long, global = true, value_name = "FORMAT", default_value = "table")]
     output: Format,
-    /// How long to wait for the agent
-    #[arg(long, global = true, value_name = "SECONDS", default_value = "15",
+    #[arg(long, global = true, value_name = "SECONDS", help = patience(),
           value_parser = clap::value_parser!(u32).range(1..))]
-    timeout: u32,
+    timeout: Option<u32>,
 }
 
 /// How answers are shown.
@@ -51,68 +54,47 @@ enum Format {
 enum Command {
     /// What the agent is doing, and what needs a look
     Status,
-    /// List and show services
+    /// List, show, add and remove services
     #[command(subcommand)]
     Service(ServiceCommand),
-    /// List, drain and weigh the servers of services
+    /// List, show, add, remove, drain and weigh the servers of services
     #[command(subcommand)]
     Server(ServerCommand),
+    /// Drain or disable a machine in all its services
+    #[command(subcommand)]
+    Host(HostCommand),
     /// Live connections
     Connections(Connections),
     /// Connections, packets and bytes per service and server
     Stats,
     /// Why packets were not forwarded
     Drops(Drops),
+    /// What happened, and why
+    Events(Events),
     /// Let the agent check a configuration file; nothing is applied
     Check {
         /// The file; `-` for the standard input
         file: PathBuf,
     },
+    /// Let the agent read its configuration file again
+    Reload,
+    /// What runs otherwise than the configuration file says
+    Diff,
+    /// Write what runs as a configuration file
+    Save(Save),
+    /// Undo what was changed at run time: back to the configuration file
+    Reset(Reset),
     /// Take the data plane down and end the agent: traffic stops being balanced
     Detach,
 }
 
-#[derive(Subcommand)]
-enum ServiceCommand {
-    /// List the services
-    Ls,
-    /// One service and its servers
-    Show {
-        #[arg(value_name = "SERVICE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-        service: String,
-    },
-}
-
-#[derive(Subcommand)]
-enum ServerCommand {
-    /// List the servers of all services, or of one
-    Ls {
-        #[arg(value_name = "SERVICE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-        service: Option<String>,
-    },
-    /// Give a server no new connections; those it has go on
-    Drain {
-        #[arg(value_name = "SERVICE/SERVER")]
-        server: ServerName,
-    },
-    /// End a drain: the server takes new connections with the weight it had
-    Enable {
-        #[arg(value_name = "SERVICE/SERVER")]
-        server: ServerName,
-    },
-    /// Change a server's weight; a drain goes on until `enable`
-    Weight {
-        #[arg(value_name = "SERVICE/SERVER")]
-        server: ServerName,
-        #[arg(value_name = "N", help = format!("From 0 (no new connections) to {MAX_WEIGHT}"),
-              value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_WEIGHT)))]
-        weight: u32,
-    },
+fn patience() -> String {
+    format!("How long to wait for the agent [default: {}, more for reload]", PATIENCE.as_secs())
 }
 
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
-    let patience = Duration::from_secs(global.timeout.into());
+    let patience = global.timeout.map(|seconds| Duration::from_secs(seconds.into()));
     let client = Client::new(global.socket, patience);
     match run(&client, global.output, &command) {
         Ok(code) => code,
@@ -123,26 +105,18 @@ fn main() -> ExitCode {
 fn run(client: &Client, format: Format, command: &Command) -> Result<ExitCode, failure::Failure> {
     match command {
         Command::Status => commands::status(client, format),
-        Command::Service(ServiceCommand::Ls) => commands::services(client, format),
-        Command::Service(ServiceCommand::Show { service }) => {
-            commands::service(client, format, service)
-        }
-        Command::Server(ServerCommand::Ls { service }) => {
-            commands::servers(client, format, service.as_deref())
-        }
-        Command::Server(ServerCommand::Drain { server }) => {
-            commands::drain(client, format, server, true)
-        }
-        Command::Server(ServerCommand::Enable { server }) => {
-            commands::drain(client, format, server, false)
-        }
-        Command::Server(ServerCommand::Weight { server, weight }) => {
-            commands::weight(client, format, server, *weight)
-        }
+        Command::Service(command) => commands::service(client, format, command),
+        Command::Server(command) => commands::server(client, format, command),
+        Command::Host(command) => commands::host(client, format, command),
         Command::Connections(query) => commands::connections(client, format, query),
         Command::Stats => commands::stats(client, format),
         Command::Drops(drops) => commands::drops(client, format, drops),
+        Command::Events(events) => commands::events(client, format, events),
         Command::Check { file } => commands::check(client, format, file),
+        Command::Reload => commands::reload(client, format),
+        Command::Diff => commands::diff(client, format),
+        Command::Save(save) => commands::save(client, save),
+        Command::Reset(reset) => commands::reset(client, format, reset),
         Command::Detach => commands::detach(client, format),
     }
 }

@@ -1,9 +1,10 @@
 //! From the agent's answer to what is printed.
 
 use crate::Format;
-use crate::client::{Client, Request};
+use crate::client::{Client, Next, Request};
 use crate::failure::{FOUND, Failure};
 use crate::terminal::{note, printable};
+use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -52,13 +53,41 @@ pub(crate) fn show<T: DeserializeOwned>(
 
 /// Prints to the standard output. That nobody reads to the end (`| head`) is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_more(text).map(|_| ())
+}
+
+/// Prints a part to the standard output, and says whether anybody reads on.
+pub(crate) fn print_more(text: &str) -> Result<Next, Failure> {
     let mut output = io::stdout().lock();
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::Refused(format!("cannot write the answer: {error}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(Next::More),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Next::Enough),
+        Err(error) => Err(Failure::Refused(format!("cannot write the answer: {error}"))),
     }
+}
+
+/// Sends a request with no answer but that it was done, and says so to people.
+pub(crate) fn done(
+    client: &Client,
+    format: Format,
+    request: &Request,
+    said: &str,
+) -> Result<ExitCode, Failure> {
+    client.send(request)?;
+    if format == Format::Table {
+        print(&printable(&format!("{said}\n")))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sends a request and reads its answer.
+pub(crate) fn ask<T: DeserializeOwned>(client: &Client, request: &Request) -> Result<T, Failure> {
+    serde_json::from_slice(&client.send(request)?).map_err(|error| client.strange(&error))
+}
+
+/// A body of JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(value).map_err(|error| Failure::Refused(format!("not JSON: {error}")))
 }
 
 /// JSON on lines of its own, otherwise as it came: the order of fields, digits of numbers and

@@ -48,22 +48,6 @@ pub(crate) fn count(count: u64) -> String {
     format!("{scaled}P")
 }
 
-/// Seconds as `2d 3h`, `3h 4m`, `4m 5s` or `5s`.
-pub(crate) fn duration(seconds: u64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
-        (0, _, _) => format!("{hours}h {}m", minutes % 60),
-        _ => format!("{days}d {}h", hours % 24),
-    }
-}
-
-/// Seconds as `ipvsadm -Lnc` shows them: `14:59`.
-pub(crate) fn clock(seconds: u32) -> String {
-    format!("{:02}:{:02}", seconds / 60, seconds % 60)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,15 +76,5 @@ mod tests {
         for (number, expected) in rows {
             assert_eq!(count(number), expected);
         }
-    }
-
-    #[test]
-    fn times() {
-        let rows =
-            [(59, "59s"), (61, "1m 1s"), (3600, "1h 0m"), (86_399, "23h 59m"), (183_600, "2d 3h")];
-        for (seconds, expected) in rows {
-            assert_eq!(duration(seconds), expected);
-        }
-        assert_eq!([clock(0), clock(899), clock(3600)], ["00:00", "14:59", "60:00"]);
     }
 }

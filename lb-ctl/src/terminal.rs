@@ -2,6 +2,9 @@
 
 use std::io::{self, Write};
 
+/// Erases what is behind the cursor in its line (ECMA-48, EL).
+pub(crate) const ERASE_LINE: &str = "\u{1b}[K";
+
 /// Prints a line to the standard error, if anybody reads it.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");

@@ -4,7 +4,8 @@ use crate::client::{Client, Request};
 use crate::failure::Failure;
 use crate::output::{View, show};
 use crate::table::Column::{Number, Text};
-use crate::table::{clock, table};
+use crate::table::table;
+use crate::time::clock;
 use lb_common::api::{self, Connection};
 use std::process::ExitCode;
 

@@ -1,16 +1,12 @@
 use crate::Format;
 use crate::client::{Client, Request};
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::done;
 use hyper::Method;
 use std::process::ExitCode;
 
 /// `detach`
 pub(crate) fn detach(client: &Client, format: Format) -> Result<ExitCode, Failure> {
-    // The answer is empty, for programs as well.
-    client.send(&Request::new(Method::POST, &["detach"]))?;
-    if format == Format::Table {
-        print("the data plane is down, and the agent ends\n")?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let request = Request::new(Method::POST, &["detach"]);
+    done(client, format, &request, "the data plane is down, and the agent ends")
 }

@@ -1,4 +1,4 @@
-use super::services;
+use super::service;
 use crate::Format;
 use crate::client::Client;
 use crate::failure::Failure;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// `stats`
 pub(crate) fn stats(client: &Client, format: Format) -> Result<ExitCode, Failure> {
-    show(client, format, &services::all(), |services: Vec<Service>| View::from(list(&services)))
+    show(client, format, &service::all(), |services: Vec<Service>| View::from(list(&services)))
 }
 
 fn list(services: &[Service]) -> String {

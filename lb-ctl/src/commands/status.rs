@@ -2,7 +2,7 @@ use crate::Format;
 use crate::client::{Client, Request};
 use crate::failure::Failure;
 use crate::output::{View, show};
-use crate::table::duration;
+use crate::time::duration;
 use lb_common::api::{AttachMode, Interface, Status};
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `lb-ctl check`.
+//! `lb-ctl check` and `lb-ctl reload`.
 
 use crate::fake::{Agent, Run};
 use serde_json::{Value, json};
@@ -52,4 +52,21 @@ fn endless_files_are_refused() {
         (code, &*err),
         (Some(1), "lb-ctl: /dev/zero: larger than 16 MiB, which no configuration is\n")
     );
+}
+
+#[test]
+fn a_reload() {
+    let agent = Agent::new(200, "[]");
+    let Run { code, out, err } = agent.run(&["reload"]);
+    let expected = "the configuration file is in force\n";
+    assert_eq!((code, &*out, &*err), (Some(0), expected, ""));
+    assert_eq!(agent.asked(), ("POST /v1/reload".to_owned(), vec![]));
+
+    let problem = json!([{
+        "file": "lb.yaml", "line": 3, "column": 5, "field": "services", "message": "missing"
+    }]);
+    let agent = Agent::new(200, &problem.to_string());
+    let Run { code, out, err } = agent.run(&["reload"]);
+    let expected = "lb.yaml:3:5: services: missing\n";
+    assert_eq!((code, &*out, &*err), (Some(1), expected, "1 problem\n"));
 }

@@ -1,5 +1,7 @@
-//! An agent that gives one answer, whatever it is asked, and remembers what that was.
+//! An agent that gives the answers it was told to, whatever it is asked, and remembers what that
+//! was.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -27,24 +29,29 @@ pub(crate) struct Run {
 impl Agent {
     /// Answers with this status and JSON body.
     pub(crate) fn new(status: u16, body: &str) -> Self {
-        Self::raw(&format!(
-            "HTTP/1.1 {status} Words\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-             connection: close\r\n\r\n{body}",
-            body.len()
-        ))
+        Self::raw(&answer(status, body))
     }
 
     /// Answers with these bytes and closes the connection.
     pub(crate) fn raw(answer: &str) -> Self {
+        Self::script([answer.to_owned()])
+    }
+
+    /// Answers one request after the other with these bytes, and all later ones with the last.
+    pub(crate) fn script(answers: impl IntoIterator<Item = String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("agent.sock")).unwrap();
         let (sender, asked) = channel();
-        let answer = answer.to_owned();
+        let mut answers = answers.into_iter().collect::<VecDeque<_>>();
         // Ends with the test's process.
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let _ = sender.send(request(&mut stream));
+                let answer = match answers.len() {
+                    1 => answers[0].clone(),
+                    _ => answers.pop_front().unwrap(),
+                };
                 let _ = stream.write_all(answer.as_bytes());
             }
         });
@@ -72,6 +79,18 @@ impl Agent {
     }
 }
 
+/// An answer with this status and JSON body.
+pub(crate) fn answer(status: u16, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status} Words\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// An answer without a body.
+pub(crate) const NOTHING: &str = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+
 pub(crate) fn lb_ctl() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lb-ctl"));
     command.env_remove("LB_SOCKET").stdin(Stdio::null());
@@ -88,7 +107,7 @@ pub(crate) fn run(command: &mut Command) -> Run {
 }
 
 /// Reads one request: its first line, without the version, and its body.
-fn request(stream: &mut UnixStream) -> (String, Vec<u8>) {
+pub(crate) fn request(stream: &mut UnixStream) -> (String, Vec<u8>) {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let mut bytes = Vec::new();
     let mut byte = [0];

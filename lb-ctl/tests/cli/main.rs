@@ -1,8 +1,12 @@
 //! `lb-ctl` as its users run it, against an agent that isn't one.
 
+mod changes;
 mod check;
 mod commands;
+mod drain;
+mod events;
 mod fake;
+mod file;
 mod samples;
 
 use fake::{Agent, DEADLINE, Run, lb_ctl, run};
@@ -106,6 +110,29 @@ fn an_agent_that_hangs() {
 }
 
 #[test]
+fn an_agent_whose_queue_is_full_is_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("agent.sock");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _waiting = runtime.block_on(async {
+        let listener = tokio::net::UnixSocket::new_stream().unwrap();
+        listener.bind(&socket).unwrap();
+        let listener = listener.listen(1).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = tokio::net::UnixStream::connect(&socket).await {
+            waiting.push(stream);
+        }
+        (listener, waiting)
+    });
+    // Until its patience ends, and not just once.
+    let Run { code, err, .. } =
+        run(lb_ctl().args(["--timeout", "1", "drops", "--socket"]).arg(&socket));
+    let expected =
+        format!("lb-ctl: no answer from the lb-agent at {} within 1 s\n", socket.display());
+    assert_eq!((code, err), (Some(3), expected));
+}
+
+#[test]
 fn wrong_command_lines() {
     let rows: &[(&[&str], &str)] = &[
         (&[], "Usage"),
@@ -115,6 +142,18 @@ fn wrong_command_lines() {
         (&["server", "weight", "web/webA", "-1"], "unexpected argument"),
         (&["server", "weight", "web/webA", "many"], "invalid digit"),
         (&["service", "show", ""], "a value is required"),
+        (&["service", "add"], "--mode <MODE>"),
+        (&["service", "add", "web", "192.0.2.1:80"], "--mode <MODE>"),
+        (&["service", "add", "web", "192.0.2.1:80", "--mode", "dsr"], "[possible values: nat, dr"),
+        (&["service", "add", "--file", "x", "--persist", "5m"], "cannot be used with"),
+        (&["service", "add", "w", "x", "--mode", "dr", "--server", "a"], "expected NAME=ADDRESS"),
+        (&["server", "add", "web/a", "x", "--check-field", "a=b"], "--check <TYPE>"),
+        (&["server", "drain", "web/webA", "--deadline", "soon"], "such as 90s, 5m, 2h or 1d"),
+        (&["server", "drain", "web/webA", "--wait=5w"], "such as 90s, 5m, 2h or 1d"),
+        (&["host", "drain", "webA"], "invalid IP address"),
+        (&["host", "drain", "192.0.2.11:80"], "invalid IP address"),
+        (&["reset", "web/"], "expected SERVICE/SERVER"),
+        (&["events", "--after", "x"], "invalid digit"),
         (&["connections", "--service", "web", "--server", "web/webA"], "cannot be used with"),
         (&["status", "-o", "xml"], "[possible values: table, json]"),
     ];
@@ -131,6 +170,21 @@ fn help_documents_the_exit_codes() {
     assert_eq!(code, Some(0));
     for words in ["Exit codes:", "3  no agent is there", "LB_SOCKET", "/run/lb/agent.sock"] {
         assert!(out.contains(words), "{out}");
+    }
+}
+
+#[test]
+fn help_has_examples() {
+    let rows: &[(&[&str], &str)] = &[
+        (&["service", "add"], "lb-ctl service add web 192.0.2.100:80"),
+        (&["server", "add"], "lb-ctl server add web/webC"),
+        (&["server", "drain"], "--deadline 5m --wait"),
+        (&["host", "drain"], "lb-ctl host drain 192.0.2.11"),
+    ];
+    for (arguments, words) in rows {
+        let Run { code, out, .. } = run(lb_ctl().args(*arguments).arg("--help"));
+        assert_eq!(code, Some(0));
+        assert!(out.contains("Examples:") && out.contains(words), "{out}");
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn services() -> String {
     serde_json::to_string(&[web(), dns]).unwrap()
 }
 
-/// A NAT service with a server that is up and one that is drained.
+/// A NAT service with a server that is up, one that is drained and one that was added and is down.
 pub(crate) fn web() -> Service {
     let connections = |connections| Stats { connections, ..Stats::default() };
     let server = |name: &str| Server {
@@ -28,10 +28,10 @@ pub(crate) fn web() -> Service {
         state: ServerState::Up,
         admin: AdminState::Enabled,
         deadline: None,
-        health: None,
+        health: Some(Verdict::Up),
         backup: false,
         fallback: false,
-        max_connections: None,
+        max_connections: Some(100),
         next_hop: Some(NextHop {
             interface: "eth0".to_owned(),
             gateway: None,
@@ -67,8 +67,23 @@ pub(crate) fn web() -> Service {
                     mac: None,
                 }),
                 active: 2,
+                deadline: Some(299),
+                health: None,
+                backup: true,
+                max_connections: None,
                 stats: connections(45),
                 ..server("b")
+            },
+            Server {
+                weight: 3,
+                configured_weight: None,
+                state: ServerState::Down,
+                health: Some(Verdict::Down),
+                max_connections: None,
+                next_hop: None,
+                active: 0,
+                stats: connections(0),
+                ..server("c")
             },
         ],
     }
