@@ -22,7 +22,7 @@ macro_rules! tables {
     };
 }
 
-tables! { answers dr flows fragments icmp nat parse reply schedulers tunnel unrelated vlan }
+tables! { answers dr flows fragments icmp leaving limits loads nat parse persist reply schedulers tunnel unrelated vlan }
 
 fn run(file: &str) {
     let tables = load_all().unwrap();

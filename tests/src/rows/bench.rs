@@ -173,25 +173,23 @@ impl<'a> Run<'a> {
             self.headroom = Some(fields.number(name)?);
             return Ok(());
         }
-        if ["established", "half-open"].contains(&name) {
+        if flow::is_flow(name) {
             let flow = flow::parse(text, self.family, self.stage, self.now)?;
             self.world.flows.push(flow);
             return Ok(());
         }
         let change = fields.word("what happened to the server")?;
-        let names = &self.stage.servers;
-        let indexes: Vec<_> = (0..names.len()).filter(|index| names[*index] == name).collect();
-        ensure!(!indexes.is_empty(), "no server {name:?}");
         if change == "load" {
-            let load: u32 = fields.number(change)?;
-            self.world.loads.resize(names.len(), 0);
-            for index in indexes {
-                if self.is_of_family(index) {
-                    self.world.loads[index] = load.into();
-                }
+            let load: i64 = fields.word(change)?.parse()?;
+            self.world.loads.resize(self.stage.servers.len(), 0);
+            for index in self.servers_at(name)? {
+                self.world.loads[index] = load;
             }
             return fields.end();
         }
+        let names = &self.stage.servers;
+        let indexes: Vec<_> = (0..names.len()).filter(|index| names[*index] == name).collect();
+        ensure!(!indexes.is_empty(), "no server {name:?}");
         for index in indexes {
             let server = &mut self.world.servers[index];
             match change {
@@ -328,20 +326,23 @@ impl<'a> Run<'a> {
         }
         for text in &row.loads {
             let (name, expected) = text.split_once(' ').context("a server and its load")?;
-            let servers = self.stage.servers.iter().enumerate().filter(|(_, other)| *other == name);
-            let load: i64 = servers.map(|(index, _)| self.host.load_of(index as u32)).sum();
-            ensure!(load == expected.parse::<i64>()?, "load {text}: is {load}");
+            for index in self.servers_at(name)? {
+                let load = self.host.load_of(index as u32);
+                ensure!(load == expected.parse::<i64>()?, "load {text}: is {load}");
+            }
         }
         Ok(())
     }
 
-    /// Whether a server is of a service of the row's family.
-    fn is_of_family(&self, index: usize) -> bool {
-        let service = self.world.servers[index].service;
-        let mut services = self.world.services.iter();
-        services.any(|(key, other)| {
-            other.id == service && key.address.is_v4() == (self.family == Family::V4)
-        })
+    /// The servers at `NAME:PORT` in the row's family.
+    fn servers_at(&self, end: &str) -> Result<Vec<usize>> {
+        let (name, port) = end.split_once(':').context("NAME:PORT of a server")?;
+        let (ip, port) = (self.stage.hosts.ip(name, self.family)?, port.parse::<u16>()?.to_be());
+        let servers = self.world.servers.iter().enumerate();
+        let found = servers.filter(|(_, s)| s.address == ip.into() && s.port == port);
+        let found: Vec<_> = found.map(|(index, _)| index).collect();
+        ensure!(!found.is_empty(), "no server {end:?}");
+        Ok(found)
     }
 
     /// `NAME new N in N/N out N/N`, of a server by its host's name or of a service by its end.

@@ -7,8 +7,7 @@ use super::services::{GENERATION, end_key};
 use super::stage::Stage;
 use crate::packet::{Family, Fields};
 use anyhow::{Context, Result, bail};
-use lb_common::abi::ServiceKey;
-use lb_common::abi::{Flow, FlowKey, Timeouts, direction, key_kind, protocol, state};
+use lb_common::abi::{Flow, FlowKey, ServiceKey, Timeouts, direction, key_kind, protocol, state};
 use lb_common::datapath::FlowTable;
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -23,6 +22,11 @@ const STATES: [(&str, u8); 5] = [
 const TEMPLATE: &str = "template";
 const TABLES: [(&str, FlowTable); 2] =
     [("established", FlowTable::Established), ("half-open", FlowTable::HalfOpen)];
+
+/// Whether a line of this first word is a flow.
+pub(super) fn is_flow(word: &str) -> bool {
+    word == TEMPLATE || TABLES.iter().any(|(name, _)| *name == word)
+}
 
 /// Reads a flow; `now` is in seconds.
 pub(super) fn parse(

@@ -14,7 +14,7 @@
 //! a line that begins with `/` continues the one above. In the order of the row:
 //!
 //! - `given SERVER gone | unresolved | local | replaced | drained | leaving | resets`: what happened
-//!   to a server (the last two are drained as well); `given SERVER load N`: its live connections;
+//!   to a server (the last two are drained as well); `given SERVER:PORT load N`: its live connections;
 //!   before the first packet also `given FLOW`: a flow that is there already; `given headroom N`:
 //!   how much room the frames have in front, which only the host build can be told.
 //! - `later N`: N seconds pass.
@@ -22,7 +22,7 @@
 //!   `out PACKET`. What is passed must be untouched.
 //! - `then FLOW`: the flow tables at the end, all of them; `then nothing`.
 //! - `count SERVER new N in PACKETS/BYTES out PACKETS/BYTES`: what was counted for the server.
-//! - `load SERVER N`: how many live connections the server has at the end.
+//! - `load SERVER:PORT N`: how many live connections the server has at the end.
 //!
 //! The world that the rows live in is described in `world.txt` beside them.
 
