@@ -15,7 +15,7 @@ use crate::{
     plan::{Ledger, Observed},
     schedule,
     state::{Edits, Store},
-    sweep::{Counts, Place, Sweeper},
+    sweep::{Look, Place, Sweeper},
 };
 use anyhow::{Result, bail};
 use lb_common::api::{AttachMode, Verdict};
@@ -38,7 +38,7 @@ pub(super) struct Agent {
     pub(super) ledger: Ledger,
     pub(super) attached: Vec<Attached>,
     pub(super) checks: Checks,
-    pub(super) counts: Arc<Counts>,
+    pub(super) look: Arc<Look>,
     pub(super) flows: Flows,
     pub(super) events: EventLog,
     pub(super) sweeper: Sweeper,
@@ -89,7 +89,7 @@ impl Agent {
             dataplane,
             attached: Vec::new(),
             checks: parts.checks,
-            counts: Arc::default(),
+            look: Arc::default(),
             events: parts.events,
             sweeper: parts.sweeper,
             resetting: HashSet::new(),
@@ -119,7 +119,7 @@ impl Agent {
         tokio::select! {
             change = self.resolver.changed() => News::Ways(change),
             changed = self.checks.changed() => News::Health(changed),
-            counts = self.sweeper.looked() => News::Counts(counts),
+            look = self.sweeper.looked() => News::Look(look),
             loaded = self.reload.loaded() => News::Loaded(loaded),
             () = self.watch.changed() => News::FileChanged,
             () = wait_until(due.map(Into::into)) => News::Due,
@@ -139,7 +139,7 @@ impl Agent {
                 let converged = self.converge_services(&services).map(drop);
                 self.note([converged]);
             }
-            News::Counts(counts) => self.counts = counts,
+            News::Look(look) => self.take_look(look),
             News::Loaded(loaded) => self.take_file(loaded).await,
             News::FileChanged => self.begin_reload(None),
             News::Due => {
@@ -230,6 +230,18 @@ impl Agent {
         way(service, server, self.resolver.resolutions().get(&server.address.ip()))
     }
 
+    /// Takes in what the last look at the flows has found.
+    fn take_look(&mut self, look: Arc<Look>) {
+        let servers = &self.observed.servers;
+        let is_current = |(index, generation): Place| {
+            servers.get(index as usize).is_some_and(|server| server.generation == generation)
+        };
+        for (server, delta) in look.drift(is_current) {
+            self.dataplane.loads().correct(server, delta);
+        }
+        self.look = look;
+    }
+
     /// What the check of a server says; none if it isn't checked.
     pub(super) fn verdict(
         &self,
@@ -257,8 +269,8 @@ pub(super) enum News {
     Ways(Change),
     /// A check has changed its mind.
     Health(health::Change),
-    /// The flows have been counted.
-    Counts(Arc<Counts>),
+    /// The flows have been looked at.
+    Look(Arc<Look>),
     /// The configuration file has been read.
     Loaded(Loaded),
     /// The configuration file has changed.

@@ -2,13 +2,14 @@
 
 use super::{
     agent::Agent,
-    running::{Changed, Extent, Serving, Surroundings, target, unix_time},
+    running::{Changed, Extent, Serving, Surroundings, Targets, target, unix_time},
 };
 use crate::{
     config::{Server, Service},
     desired,
     health::{Change, Target, Wanted},
     standing::Election,
+    sweep::Counts,
 };
 use lb_common::{
     abi::server_flags,
@@ -33,7 +34,7 @@ impl Agent {
                 }
             }
         }
-        self.follow_config(&Changed { extent: Extent::Everything, targets: true, serving });
+        self.follow_config(&Changed { extent: Extent::Everything, targets: Targets::All, serving });
     }
 
     /// Checks what is to be checked by now, and holds the elections that a change asks for. What
@@ -44,20 +45,23 @@ impl Agent {
             Extent::Services(places) => places.clone(),
             Extent::Everything => (0..services.len()).collect(),
         };
-        if changed.targets {
-            let mut serving: HashSet<Target> = HashSet::new();
-            for service in concerned.iter().map(|&place| &services[place]) {
-                let serves = |server: &&Server| {
-                    changed.serving.contains(&(service.name.clone(), server.address))
-                };
-                let servers = service.members().filter(serves);
-                serving.extend(servers.filter_map(|server| target(service, server)));
+        let mut serving: HashSet<Target> = HashSet::new();
+        for service in concerned.iter().map(|&place| &services[place]) {
+            let serves = |server: &&Server| {
+                changed.serving.contains(&(service.name.clone(), server.address))
+            };
+            let servers = service.members().filter(serves);
+            serving.extend(servers.filter_map(|server| target(service, server)));
+        }
+        let wanted = |target: &Target| Wanted {
+            target: target.clone(),
+            before: serving.contains(target).then_some(Verdict::Up),
+        };
+        match &changed.targets {
+            Targets::All => self.checks.want(self.running.targets().map(wanted)),
+            Targets::Exchange { out, with } => {
+                self.checks.exchange(out.iter().cloned(), with.iter().map(wanted));
             }
-            let before = |target: &Target| serving.contains(target).then_some(Verdict::Up);
-            let targets = self.running.targets();
-            self.checks.want(
-                targets.map(|target| Wanted { target: target.clone(), before: before(target) }),
-            );
         }
         match changed.extent {
             Extent::Services(_) => self.elect(&concerned),
@@ -137,7 +141,7 @@ impl Agent {
         let standings = before.standings.iter().zip(&after.standings);
         for (server, (before, after)) in service.members().zip(standings) {
             if after.resets && !before.resets && server.admin == AdminState::Drained {
-                let left = self.active(service, server);
+                let left = self.active(&self.look.counts, service, server);
                 let message = format!("the drain's time is over: {left} connections are reset");
                 let (service, server) = (Some(&*service.name), Some(&*server.name));
                 self.events.record(EventKind::Drain, service, server, message);
@@ -145,12 +149,11 @@ impl Agent {
         }
     }
 
-    /// Connections of a server by the last count. Those of UDP choose another server when this one
-    /// takes none.
-    pub(super) fn active(&self, service: &Service, server: &Server) -> u64 {
+    /// Connections of a server. Those of UDP choose another server when this one takes none.
+    pub(super) fn active(&self, counts: &Counts, service: &Service, server: &Server) -> u64 {
         let Some(index) = self.index(service, server) else { return 0 };
         let Some(entry) = self.observed.servers.get(index as usize) else { return 0 };
-        let count = self.counts.of((index, entry.generation));
+        let count = counts.of((index, entry.generation));
         if entry.flags & server_flags::LEAVING != 0 { count.tcp } else { count.total() }
     }
 

@@ -119,7 +119,8 @@ pub async fn run(options: Options) -> Result<()> {
         store: opened.store,
         resolver,
         checks: Checks::start().context("starting the checks")?,
-        sweeper: Sweeper::start(dataplane.flows()?).context("starting to count connections")?,
+        sweeper: Sweeper::start(dataplane.flows()?, dataplane.loads().clone())
+            .context("starting to count connections")?,
         dataplane,
         events: events.clone(),
         netlink,

@@ -35,8 +35,8 @@ pub(super) struct Running {
 /// What a new file or new edits have changed.
 pub(super) struct Changed {
     pub(super) extent: Extent,
-    /// Whether other targets are to be checked than before.
-    pub(super) targets: bool,
+    /// What is to be checked otherwise than before.
+    pub(super) targets: Targets,
     /// Who took connections in the services that have changed.
     pub(super) serving: Serving,
 }
@@ -48,6 +48,19 @@ pub(super) enum Extent {
     Services(Vec<usize>),
     /// There are other services than before.
     Everything,
+}
+
+/// What is to be checked.
+pub(super) enum Targets {
+    /// All that [`Running::targets`] names, whatever was before.
+    All,
+    /// As before, but for these.
+    Exchange {
+        /// Not any more.
+        out: Vec<Target>,
+        /// From now on.
+        with: Vec<Target>,
+    },
 }
 
 /// Servers that take connections, by name of the service and address.
@@ -101,17 +114,18 @@ impl Running {
             && old.services.iter().zip(new).all(|(old, new)| old.name == new.name);
         if !same_names {
             self.index();
-            return Changed { extent: Extent::Everything, targets: true, serving };
+            return Changed { extent: Extent::Everything, targets: Targets::All, serving };
         }
         let changed: Vec<usize> = (0..)
             .zip(old.services.iter().zip(new))
             .filter(|(_, (old, new))| !Arc::ptr_eq(old, new))
             .map(|(place, _)| place)
             .collect();
-        let mut targets = false;
+        let (mut out, mut with) = (Vec::new(), Vec::new());
         for &place in &changed {
-            targets |= self.ask(place, &old.services[place]);
+            self.ask(place, &old.services[place], &mut out, &mut with);
         }
+        let targets = Targets::Exchange { out, with };
         Changed { extent: Extent::Services(changed), targets, serving }
     }
 
@@ -189,28 +203,35 @@ impl Running {
         serving
     }
 
-    /// Files the targets of a service anew; whether that has changed what is to be checked.
-    fn ask(&mut self, place: usize, before: &Service) -> bool {
+    /// Files the targets of a service anew; adds those that nobody asked for before to `with`, and
+    /// those that nobody asks for any more to `out`.
+    fn ask(
+        &mut self,
+        place: usize,
+        before: &Service,
+        out: &mut Vec<Target>,
+        with: &mut Vec<Target>,
+    ) {
         let targets = |service: &Service| -> HashSet<Target> {
             service.members().filter_map(|server| target(service, server)).collect()
         };
         let (old, new) = (targets(before), targets(&self.config.services[place]));
-        let mut changed = false;
         for gone in old.difference(&new) {
             if let Some(asking) = self.asking.get_mut(gone) {
                 asking.retain(|one| *one != place);
                 if asking.is_empty() {
                     self.asking.remove(gone);
-                    changed = true;
+                    out.push(gone.clone());
                 }
             }
         }
         for target in new.difference(&old) {
             let asking = self.asking.entry(target.clone()).or_default();
-            changed |= asking.is_empty();
+            if asking.is_empty() {
+                with.push(target.clone());
+            }
             asking.push(place);
         }
-        changed
     }
 
     /// Files services and targets anew; the elections of services that stay are kept.

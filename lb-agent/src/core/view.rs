@@ -7,6 +7,7 @@ use crate::{
     config, dataplane,
     desired::{self, Way},
     standing::Standing,
+    sweep::Counts,
 };
 use lb_common::{
     abi::{self, Flow, FlowKey, direction, protocol, state as flow_state},
@@ -16,18 +17,25 @@ use lb_common::{
     },
 };
 use std::{
+    borrow::Cow,
     collections::HashMap,
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 
 /// How many connections are listed if the query doesn't say.
 const LISTED: usize = 1000;
+
+/// A look at all flows that takes no longer may be had for each request.
+const QUICK: Duration = Duration::from_millis(10);
 
 /// The agent's state in the terms of the control API.
 pub(super) struct View<'a> {
     agent: &'a Agent,
     /// The data plane's clock.
     now: u32,
+    /// Connections, counted now where that is quick.
+    counts: Cow<'a, Counts>,
     /// Seconds since 1970.
     wall: u64,
     /// The services of the configuration file by name.
@@ -36,9 +44,14 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     pub(super) fn new(agent: &'a Agent) -> Result<Self, Refusal> {
+        let now = dataplane::now().map_err(|error| Refusal::Failed(error.to_string()))?;
         Ok(Self {
             agent,
-            now: dataplane::now().map_err(|error| Refusal::Failed(error.to_string()))?,
+            now,
+            counts: match agent.look.took {
+                took if took < QUICK => Cow::Owned(Counts::take(&agent.flows, now)?),
+                _ => Cow::Borrowed(&agent.look.counts),
+            },
             wall: unix_time(),
             file: agent
                 .running
@@ -99,7 +112,7 @@ impl<'a> View<'a> {
                 }),
                 Way::Unknown | Way::Local | Way::Unusable(_) => None,
             },
-            active: self.agent.active(service, server),
+            active: self.agent.active(&self.counts, service, server),
             stats: match index {
                 Some(index) => stats(self.agent.dataplane.server_stats(index)?),
                 None => Stats::default(),

@@ -21,6 +21,11 @@ impl Loads {
         self.number(server).map_or(0, |load| load.load(Ordering::Relaxed))
     }
 
+    /// Of all servers, by index.
+    pub fn all(&self) -> Vec<i64> {
+        self.0.numbers().iter().map(|load| load.load(Ordering::Relaxed)).collect()
+    }
+
     /// Adds to a server's live connections what flows that expired or were evicted left wrong in
     /// them; see [`lb_common::abi::Flow::is_load`].
     pub fn correct(&self, server: u32, delta: i64) {

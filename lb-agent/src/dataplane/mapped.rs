@@ -57,6 +57,11 @@ impl<T: Atomic> Mapped<T> {
     }
 }
 
+// SAFETY: the mapping belongs to the process, not to a thread, and all access is through atomics.
+unsafe impl<T: Atomic + Sync> Send for Mapped<T> {}
+// SAFETY: likewise.
+unsafe impl<T: Atomic + Sync> Sync for Mapped<T> {}
+
 impl<T> Drop for Mapped<T> {
     fn drop(&mut self) {
         // SAFETY: the mapping of `open`, and no reference to it outlives self. An error leaves it

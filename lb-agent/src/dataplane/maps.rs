@@ -5,7 +5,7 @@ use lb_common::{
     abi::{Flow, FlowKey, Link, Server, Service, ServiceKey, Sources, Stats, map},
     reason::Reason,
 };
-use std::{collections::BTreeMap, io, os::fd::AsFd};
+use std::{collections::BTreeMap, io, os::fd::AsFd, sync::Arc};
 use zerocopy::FromZeros;
 
 /// The pinned maps.
@@ -13,7 +13,7 @@ pub(super) struct Maps {
     services: HashMap<MapData, Raw<ServiceKey>, Raw<Service>>,
     servers: Array<MapData, Raw<Server>>,
     slots: Slots,
-    loads: Loads,
+    loads: Arc<Loads>,
     cursors: Array<MapData, u64>,
     sources: Array<MapData, Raw<Sources>>,
     links: HashMap<MapData, u32, Raw<Link>>,
@@ -46,6 +46,7 @@ impl Maps {
             Slots::open(&pinned(map::SLOTS)?, size(map::SLOTS)?).map_err(mapped(map::SLOTS))?;
         let loads =
             Loads::open(&pinned(map::LOADS)?, size(map::LOADS)?).map_err(mapped(map::LOADS))?;
+        let loads = Arc::new(loads);
         Ok(Self {
             services: typed(pinned(map::SERVICES)?, map::SERVICES, Map::HashMap)?,
             servers: typed(pinned(map::SERVERS)?, map::SERVERS, Map::Array)?,
@@ -160,7 +161,7 @@ impl Maps {
         sum(&self.server_stats, index).map_err(failed(map::SERVER_STATS))
     }
 
-    pub(super) fn loads(&self) -> &Loads {
+    pub(super) fn loads(&self) -> &Arc<Loads> {
         &self.loads
     }
 

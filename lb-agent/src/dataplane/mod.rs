@@ -35,6 +35,7 @@ use nix::time::{ClockId, clock_gettime};
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// The loaded program and the pinned maps.
@@ -149,7 +150,7 @@ impl Dataplane {
     }
 
     /// The live connections of servers, by index.
-    pub fn loads(&self) -> &Loads {
+    pub fn loads(&self) -> &Arc<Loads> {
         self.maps.loads()
     }
 

@@ -1,5 +1,6 @@
 use super::Place;
-use lb_common::abi::{Flow, FlowKey, direction, protocol, state};
+use crate::dataplane::{self, Flows};
+use lb_common::abi::{Flow, FlowKey, protocol};
 use std::collections::HashMap;
 
 /// How many connections each server has.
@@ -23,14 +24,26 @@ impl Count {
 }
 
 impl Counts {
+    /// Counts all flows.
+    pub fn take(flows: &Flows, now: u32) -> Result<Self, dataplane::Error> {
+        let mut counts = Self::default();
+        flows.visit(now, |key, flow| counts.add(key, flow, now))?;
+        Ok(counts)
+    }
+
     /// Of one server.
     pub fn of(&self, place: Place) -> Count {
         self.0.get(&place).copied().unwrap_or_default()
     }
 
-    /// Takes a flow in that isn't forgotten.
-    pub(super) fn add(&mut self, key: &FlowKey, flow: &Flow) {
-        if flow.direction != direction::REQUEST || flow.state >= state::FIN {
+    /// All servers that have any.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Place, Count)> {
+        self.0.iter().map(|(place, count)| (*place, *count))
+    }
+
+    /// Takes a flow in.
+    pub(super) fn add(&mut self, key: &FlowKey, flow: &Flow, now: u32) {
+        if !flow.is_load(now) {
             return;
         }
         let count = self.0.entry((flow.server, flow.generation)).or_default();

@@ -1,12 +1,15 @@
 //! A look at all flows, again and again, on a thread of its own: how many connections each server
-//! has, and a poke for the clients of those whose connections are to be reset.
+//! has, what the data plane's own count of them has missed, and a poke for the clients of servers
+//! whose connections are to be reset.
 
 mod count;
+mod drift;
 mod poke;
 
 pub use count::{Count, Counts};
+pub use drift::Look;
 
-use crate::dataplane::{self, Flows};
+use crate::dataplane::{self, Flows, Loads};
 use poke::Poker;
 use std::{
     collections::HashSet,
@@ -36,7 +39,7 @@ const POKES: usize = 20_000;
 /// The sweeping thread; dropping this ends it.
 pub struct Sweeper {
     orders: Option<mpsc::Sender<Order>>,
-    counts: watch::Receiver<Arc<Counts>>,
+    looks: watch::Receiver<Arc<Look>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -51,13 +54,14 @@ impl Sweeper {
     ///
     /// # Errors
     /// There is no thread or no raw socket to be had.
-    pub fn start(flows: Flows) -> io::Result<Self> {
+    pub fn start(flows: Flows, loads: Arc<Loads>) -> io::Result<Self> {
         let (orders, heard) = mpsc::channel();
-        let (publish, counts) = watch::channel(Arc::default());
+        let (publish, looks) = watch::channel(Arc::default());
         let poker = Poker::new()?;
-        let run = move || Sweep { flows, poker, resetting: Vec::new() }.run(&heard, &publish);
+        let run =
+            move || Sweep { flows, loads, poker, resetting: Vec::new() }.run(&heard, &publish);
         let thread = thread::Builder::new().name("sweep".into()).spawn(run)?;
-        Ok(Self { orders: Some(orders), counts, thread: Some(thread) })
+        Ok(Self { orders: Some(orders), looks, thread: Some(thread) })
     }
 
     /// Names the servers whose connections are to be reset, all of them each time. The clients of
@@ -69,18 +73,13 @@ impl Sweeper {
         }
     }
 
-    /// What the last look has found.
-    pub fn counts(&self) -> Arc<Counts> {
-        self.counts.borrow().clone()
-    }
-
     /// Waits for the next look. May be cancelled.
-    pub async fn looked(&mut self) -> Arc<Counts> {
-        if self.counts.changed().await.is_err() {
+    pub async fn looked(&mut self) -> Arc<Look> {
+        if self.looks.changed().await.is_err() {
             // The thread has died: nothing will come.
             std::future::pending::<()>().await;
         }
-        self.counts.borrow_and_update().clone()
+        self.looks.borrow_and_update().clone()
     }
 }
 
@@ -97,18 +96,19 @@ impl Drop for Sweeper {
 /// What the thread works with.
 struct Sweep {
     flows: Flows,
+    loads: Arc<Loads>,
     poker: Poker,
     /// Since when each server's connections are being reset.
     resetting: Vec<(Place, Instant)>,
 }
 
 impl Sweep {
-    fn run(mut self, orders: &mpsc::Receiver<Order>, publish: &watch::Sender<Arc<Counts>>) {
+    fn run(mut self, orders: &mpsc::Receiver<Order>, publish: &watch::Sender<Arc<Look>>) {
         loop {
             let begin = Instant::now();
             match self.look(begin) {
-                Ok(counts) => {
-                    publish.send_replace(Arc::new(counts));
+                Ok(look) => {
+                    publish.send_replace(Arc::new(look));
                 }
                 Err(error) => warn!(%error, "the flows can't be counted"),
             }
@@ -130,7 +130,7 @@ impl Sweep {
         }
     }
 
-    fn look(&mut self, now: Instant) -> Result<Counts, dataplane::Error> {
+    fn look(&mut self, now: Instant) -> Result<Look, dataplane::Error> {
         let poked: HashSet<Place> = self
             .resetting
             .iter()
@@ -139,9 +139,10 @@ impl Sweep {
             .collect();
         let mut counts = Counts::default();
         let mut clients = Vec::new();
+        let before = self.loads.all();
         let seconds = dataplane::now().map_err(dataplane::Error::Clock)?;
         self.flows.visit(seconds, |key, flow| {
-            counts.add(key, flow);
+            counts.add(key, flow, seconds);
             let wanted = poked.contains(&(flow.server, flow.generation));
             if wanted && clients.len() < POKES && poke::wakes(key, flow) {
                 clients.push(*key);
@@ -150,6 +151,6 @@ impl Sweep {
         for key in &clients {
             self.poker.poke(key);
         }
-        Ok(counts)
+        Ok(Look { counts, took: now.elapsed(), before, after: self.loads.all() })
     }
 }
