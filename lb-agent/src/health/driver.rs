@@ -88,6 +88,16 @@ impl Checks {
         self.shared.work.notify_one();
     }
 
+    /// Checks `with` in place of `out`; see [`Engine::exchange`].
+    pub fn exchange(
+        &self,
+        out: impl IntoIterator<Item = Target>,
+        with: impl IntoIterator<Item = Wanted>,
+    ) {
+        self.shared.engine().exchange(Instant::now(), out, with);
+        self.shared.work.notify_one();
+    }
+
     /// Waits until the verdict on a target changes. Cancelling it loses no change.
     pub async fn changed(&mut self) -> Change {
         loop {

@@ -4,7 +4,7 @@ use super::rhythm::Rhythm;
 use super::target::Target;
 use lb_common::api::{Health, Verdict};
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry},
+    collections::{BTreeSet, HashMap, VecDeque},
     time::Instant,
 };
 
@@ -56,6 +56,7 @@ pub struct Engine {
     /// Those forgotten while a run was under way.
     orphans: Vec<Id>,
     next_id: u64,
+    /// Counts the calls of [`Engine::want`].
     round: u64,
 }
 
@@ -68,35 +69,57 @@ struct State {
     /// The verdict as last told of by [`Engine::take_change`].
     told: Verdict,
     in_news: bool,
-    /// The round of [`Engine::want`] that has last asked for it.
+    /// How often it is wanted, as of the round of [`Engine::want`] that has last asked for it.
+    uses: u32,
     round: u64,
 }
 
 impl Engine {
     /// Checks these targets from now on, and no others. What is known of those that stay is kept.
-    /// A target may be named more than once; the first time counts.
+    /// A target may be named more than once, as by several services; the first time counts.
     pub fn want(&mut self, now: Instant, wanted: impl IntoIterator<Item = Wanted>) {
         self.round += 1;
+        let round = self.round;
+        let mut stay = 0;
         for wanted in wanted {
-            match self.ids.entry(wanted.target) {
-                Entry::Occupied(known) => {
-                    if let Some(state) = self.states.get_mut(known.get()) {
-                        state.round = self.round;
-                    }
-                }
-                Entry::Vacant(unknown) => {
-                    let id = Id(self.next_id);
-                    self.next_id += 1;
-                    let target = unknown.key().clone();
-                    let state = State::new(now, target, wanted.before, self.round);
-                    unknown.insert(id);
-                    self.due.insert((state.rhythm.due(), id));
-                    self.states.insert(id, state);
-                }
+            let state = self.state_for(now, wanted);
+            if state.round != round {
+                state.round = round;
+                state.uses = 0;
+                stay += 1;
+            }
+            state.uses += 1;
+        }
+        if stay < self.states.len() {
+            let unwanted = self.states.iter().filter(|(_, state)| state.round != round);
+            for id in unwanted.map(|(&id, _)| id).collect::<Vec<_>>() {
+                self.forget(id);
             }
         }
-        if self.states.values().any(|state| state.round != self.round) {
-            self.forget_unwanted();
+    }
+
+    /// As [`want`](Self::want) with all that was wanted so far, without `out` and with `with`; for
+    /// changes that are small beside the whole. A target goes when it is taken out as often as it
+    /// was named.
+    pub fn exchange(
+        &mut self,
+        now: Instant,
+        out: impl IntoIterator<Item = Target>,
+        with: impl IntoIterator<Item = Wanted>,
+    ) {
+        for wanted in with {
+            self.state_for(now, wanted).uses += 1;
+        }
+        for target in out {
+            let Some(&id) = self.ids.get(&target) else {
+                continue;
+            };
+            if let Some(state) = self.states.get_mut(&id) {
+                state.uses = state.uses.saturating_sub(1);
+                if state.uses == 0 {
+                    self.forget(id);
+                }
+            }
         }
     }
 
@@ -189,26 +212,33 @@ impl Engine {
         self.states.get(self.ids.get(target)?)
     }
 
-    /// Forgets what the last round hasn't asked for.
-    fn forget_unwanted(&mut self) {
-        self.states.retain(|&id, state| {
-            let keep = state.round == self.round;
-            if !keep {
-                self.ids.remove(&state.target);
-                if state.running {
-                    self.orphans.push(id);
-                } else {
-                    self.due.remove(&(state.rhythm.due(), id));
-                }
-            }
-            keep
-        });
-        self.news.retain(|id| self.states.contains_key(id));
+    /// The state of a target, which is new if nobody has wanted it so far.
+    fn state_for(&mut self, now: Instant, Wanted { target, before }: Wanted) -> &mut State {
+        let next = Id(self.next_id);
+        let id = *self.ids.entry(target.clone()).or_insert(next);
+        self.states.entry(id).or_insert_with(|| {
+            self.next_id += 1;
+            let state = State::new(now, target, before);
+            self.due.insert((state.rhythm.due(), id));
+            state
+        })
+    }
+
+    fn forget(&mut self, id: Id) {
+        let Some(state) = self.states.remove(&id) else {
+            return;
+        };
+        self.ids.remove(&state.target);
+        if state.running {
+            self.orphans.push(id);
+        } else {
+            self.due.remove(&(state.rhythm.due(), id));
+        }
     }
 }
 
 impl State {
-    fn new(now: Instant, target: Target, before: Option<Verdict>, round: u64) -> Self {
+    fn new(now: Instant, target: Target, before: Option<Verdict>) -> Self {
         let check = target.check();
         let verdict = match (before, check.initial) {
             (Some(before), _) => before,
@@ -222,7 +252,8 @@ impl State {
             running: false,
             told: verdict,
             in_news: false,
-            round,
+            uses: 0,
+            round: 0,
         }
     }
 }

@@ -20,16 +20,16 @@ const TOLERANCE: Duration = Duration::from_millis(8);
 
 #[test]
 fn it_says_what_the_shadow_says() {
-    for seed in 0..3 {
-        let mut world = World::new(seed, 1000);
+    for seed in 0..2 {
+        let mut world = World::new(seed, 600);
         world.go_on(Duration::from_secs(40));
-        assert!(world.changes > 1000, "only {} changes", world.changes);
+        assert!(world.changes > 600, "only {} changes", world.changes);
     }
 }
 
 #[test]
 fn it_survives_that_time_stands_still() {
-    for seed in 10..14 {
+    for seed in 10..12 {
         let mut world = World { stalls: true, ..World::new(seed, 500) };
         world.go_on(Duration::from_secs(60));
         assert!(world.changes > 500, "only {} changes", world.changes);
@@ -167,6 +167,7 @@ struct World {
     servers: usize,
     stalls: bool,
     engine: Engine,
+    wanted: Vec<Wanted>,
     shadows: HashMap<Target, Shadow>,
     flights: BTreeMap<(Instant, Id), Flight>,
     told: HashMap<Target, Verdict>,
@@ -181,6 +182,7 @@ impl World {
             servers,
             stalls: false,
             engine: Engine::default(),
+            wanted: vec![],
             shadows: HashMap::new(),
             flights: BTreeMap::new(),
             told: HashMap::new(),
@@ -236,7 +238,12 @@ impl World {
             self.told.entry(target.clone()).or_insert(shadow.verdict);
             self.shadows.insert(target.clone(), shadow);
         }
-        self.engine.want(self.now, wanted);
+        let out = std::mem::replace(&mut self.wanted, wanted.clone());
+        if self.random.below(2) == 0 {
+            self.engine.want(self.now, wanted);
+        } else {
+            self.engine.exchange(self.now, out.into_iter().map(|wanted| wanted.target), wanted);
+        }
         for orphan in self.engine.take_orphans() {
             let (&key, flight) = self.flights.iter().find(|((_, id), _)| *id == orphan).unwrap();
             assert!(!self.shadows.contains_key(&flight.target), "a wanted run was given up");
