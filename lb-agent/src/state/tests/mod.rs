@@ -138,23 +138,23 @@ fn what_the_file_contradicts() {
     let unchanged = "web a:7 b:1, dns";
     let rows = [
         (changed(&none, ("web", "x"), DRAIN), unchanged, "web/x was changed"),
-        (changed(&none, ("old", "x"), DRAIN), unchanged, "service old: servers were changed"),
+        (changed(&none, ("old", "x"), DRAIN), unchanged, "service old was changed"),
         (none.add_server("web", server("x", 12)), unchanged, "server b has its address"),
         (none.add_server("web", server("x", 9)), unchanged, "server fallback has its address"),
         (
             none.add_server("web", Server::new("x", ([192, 0, 2, 13], 81).into(), 1)),
             unchanged,
-            "web/x, added at run time, has no effect: mode dr leaves the port",
+            "web/x was added at run time, but has no effect: mode dr leaves the port",
         ),
         (
             none.add_service(service("x", "192.0.2.1:80")),
             unchanged,
-            "service x, added at run time, has no effect: another service has its address",
+            "service x was added at run time, but has no effect: another service has its address",
         ),
         (
             none.add_service(service("dns", "192.0.2.1:54")),
             "web a:7 b:1, dns",
-            "service dns was added at run time, and the file defines it otherwise",
+            "service dns was added at run time, and the file has another definition",
         ),
     ];
     for (edits, expected, conflict) in rows {
@@ -172,12 +172,12 @@ fn what_the_limits_leave_no_room_for() {
     assert_applied(
         &servers,
         "web a:7 b:1 s20:1 s21:1 s22:1 s23:1, dns",
-        &["s24, added at run time, has no effect: limits.servers"],
+        &["s24 was added at run time, but has no effect: limits.servers"],
     );
     let services = (1..=4).fold(none, |edits, number| {
         edits.add_service(service(&format!("n{number}"), &format!("192.0.2.{}:80", 100 + number)))
     });
-    let conflict = "n4, added at run time, has no effect: limits.services";
+    let conflict = "n4 was added at run time, but has no effect: limits.services";
     assert_applied(&services, "web a:7 b:1, dns, n1, n2, n3", &[conflict]);
 }
 
