@@ -88,7 +88,7 @@ struct Work {
 }
 
 impl Work {
-    /// Adds what the file hasn't, or has otherwise.
+    /// Adds what the file hasn't, or has otherwise (`replaced`).
     fn add(
         &mut self,
         file: &Config,
@@ -98,50 +98,30 @@ impl Work {
         if edits.is_empty() {
             return;
         }
-        let ends = self.services.iter().map(|service| (service.address, service.protocol));
-        let mut taken: HashSet<_> = ends.collect();
+        let end = |service: &Arc<Service>| (service.address, service.protocol);
+        let mut taken: HashSet<_> = self.services.iter().map(end).collect();
         for (name, edit) in edits {
-            let Some(Whole::Added(own)) = &edit.whole else {
-                if edit.whole.is_none() {
-                    self.conflict(format!(
-                        "service {name}: servers were changed at run time, but the file has no \
-                         such service"
-                    ));
-                }
-                continue;
-            };
-            let in_file = replaced.get(name).copied();
-            if in_file.is_some() {
-                self.conflict(format!(
-                    "service {name} was added at run time, and the file defines it otherwise"
-                ));
-            }
-            let members = |service: &Service| service.members().count();
-            let mut place = |service: &Service| {
+            let place = format!("service {name}");
+            let Some(own) = self.added(&place, edit.whole.as_ref()) else { continue };
+            let room = |service: &Arc<Service>| {
                 if self.services.len() >= file.limits.services as usize {
-                    Err("limits.services allows no more")
-                } else if members(service) > self.spare {
-                    Err("limits.servers allows no more")
-                } else if !taken.insert((service.address, service.protocol)) {
-                    Err("another service has its address and protocol")
+                    Err("limits.services allows no more".to_owned())
+                } else if service.members().count() > self.spare {
+                    Err(NO_SPARE.to_owned())
+                } else if taken.contains(&end(service)) {
+                    Err("another service has its address and protocol".to_owned())
                 } else {
                     Ok(())
                 }
             };
-            let base = match place(own) {
-                Ok(()) => own,
-                Err(reason) => {
-                    let rest = in_file.filter(|service| place(service).is_ok());
-                    self.conflict(format!(
-                        "service {name}, added at run time, has no effect: {reason}"
-                    ));
-                    let Some(service) = rest else { continue };
-                    service
-                }
-            };
-            self.spare -= members(base).min(self.spare);
-            let service = self.servers(base, &edit.servers);
-            self.services.push(service);
+            let (chosen, conflict) = choose(&place, own, replaced.get(name).copied(), room);
+            self.conflicts.extend(conflict);
+            if let Some(service) = chosen {
+                taken.insert(end(service));
+                self.spare -= service.members().count();
+                let service = self.servers(service, &edit.servers);
+                self.services.push(service);
+            }
         }
     }
 
@@ -173,36 +153,15 @@ impl Work {
             left.remove(name);
         }
         for (name, edit) in left {
-            let place = format!("{}/{name}", base.name);
-            let Some(Whole::Added(own)) = &edit.whole else {
-                if edit.whole.is_none() {
-                    self.conflict(format!(
-                        "server {place} was changed at run time, but the file has no such server"
-                    ));
-                }
-                continue;
-            };
-            let in_file = replaced.get(name).copied();
-            if in_file.is_some() {
-                self.conflict(format!(
-                    "server {place} was added at run time, and the file defines it otherwise"
-                ));
-            }
-            let fits = |server: &Server| match self.spare {
-                0 => Err("limits.servers allows no more".to_owned()),
+            let place = format!("server {}/{name}", base.name);
+            let Some(own) = self.added(&place, edit.whole.as_ref()) else { continue };
+            let room = |server: &Server| match self.spare {
+                0 => Err(NO_SPARE.to_owned()),
                 _ => config::fits(&service, server),
             };
-            let server = match fits(own) {
-                Ok(()) => Some(&**own),
-                Err(reason) => {
-                    let rest = in_file.filter(|server| fits(server).is_ok());
-                    self.conflict(format!(
-                        "server {place}, added at run time, has no effect: {reason}"
-                    ));
-                    rest
-                }
-            };
-            if let Some(server) = server {
+            let (chosen, conflict) = choose(&place, &**own, replaced.get(name).copied(), room);
+            self.conflicts.extend(conflict);
+            if let Some(server) = chosen {
                 self.spare -= 1;
                 service.servers.push(edit.apply(server));
             }
@@ -210,8 +169,38 @@ impl Work {
         Arc::new(service)
     }
 
-    fn conflict(&mut self, message: String) {
-        self.conflicts.push(message);
+    /// What was added; if something was only changed, it is gone.
+    fn added<'a, T>(&mut self, place: &str, whole: Option<&'a Whole<T>>) -> Option<&'a Arc<T>> {
+        match whole {
+            Some(Whole::Added(own)) => Some(own),
+            Some(Whole::Removed) => None,
+            None => {
+                let words = "was changed at run time, but the file doesn't have it";
+                self.conflicts.push(format!("{place} {words}"));
+                None
+            }
+        }
+    }
+}
+
+const NO_SPARE: &str = "limits.servers allows no more";
+
+/// What was added, or the file's own if there is no place for that; and what to say about it.
+fn choose<'a, T: ?Sized>(
+    place: &str,
+    own: &'a T,
+    in_file: Option<&'a T>,
+    room: impl Fn(&T) -> Result<(), String>,
+) -> (Option<&'a T>, Option<String>) {
+    match room(own) {
+        Ok(()) => {
+            let words = "was added at run time, and the file has another definition of it";
+            (Some(own), in_file.map(|_| format!("{place} {words}, which has no effect")))
+        }
+        Err(reason) => {
+            let rest = in_file.filter(|in_file| room(in_file).is_ok());
+            (rest, Some(format!("{place} was added at run time, but has no effect: {reason}")))
+        }
     }
 }
 

@@ -1,4 +1,14 @@
 //! The form in which edits are kept: JSON, with definitions in the configuration file's syntax.
+//!
+//! ```json
+//! { "version": 2, "services": {
+//!     "web": { "servers": {
+//!         "webA": { "weight": 3, "admin": "drained", "until": 1767225600 },
+//!         "webB": { "removed": true },
+//!         "webC": { "added": "{ name: webC, address: 192.168.0.104:80 }" } } },
+//!     "dns": { "added": "{ name: dns, address: 192.168.0.99:53, mode: nat, servers: [] }" },
+//!     "old": { "removed": true } } }
+//! ```
 
 use super::Edits;
 use super::edits::{ServerEdit, ServiceEdit, Whole};

@@ -81,7 +81,8 @@ impl Store {
     /// Replaces the edits, which are on disk when this returns.
     ///
     /// # Errors
-    /// They can't be written: those before stay.
+    /// They can't be written: those before stay. (If it is only the folder that can't be synced in
+    /// the end, the disk may have either.)
     pub fn save(&mut self, edits: Edits) -> Result<(), StoreError> {
         if edits != self.edits {
             save(&self.path, &edits)?;

@@ -1,5 +1,5 @@
 use super::read;
-use lb_agent::config::{Config, Limits, Server, Service};
+use lb_agent::config::{Config, Limits, Server, ServerCheck, Service};
 use lb_common::abi::Timeouts;
 use lb_common::api::{Mode, Protocol, Scheduler};
 use std::sync::Arc;
@@ -58,6 +58,37 @@ fn every_field() {
         ..Config::default()
     };
     assert_eq!(read(text), Ok(expected));
+}
+
+/// The blocks of YAML in the documentation of the module.
+fn documented() -> Vec<String> {
+    let source = include_str!("../../src/config/mod.rs");
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+    let text = lines.map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned() + "\n");
+    let text = text.collect::<String>();
+    text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap().into()).collect()
+}
+
+#[test]
+fn what_the_documentation_shows() {
+    let [file, checks] = &documented()[..] else { panic!("{:?}", documented()) };
+    assert_eq!(read(file).unwrap().services[0].servers.len(), 2);
+
+    // As the checks of some servers, with files that every host has.
+    let checks = checks.replace("/usr/local/bin/check", "/bin/true");
+    let checks = checks.replace("/etc/lb/ca.pem", "/etc/passwd");
+    let mut text = "interfaces: [eth0]\nservices:\n- name: web\n  address: 192.168.0.99:80\n  \
+                    mode: dr\n  servers:\n"
+        .to_owned();
+    for (number, check) in checks.split("- {").skip(1).enumerate() {
+        let check = check.replace('\n', " ");
+        let check = check.split('#').next().unwrap();
+        let server = format!("name: s{number}, address: 192.168.0.{number}:80");
+        text += &format!("  - {{ {server}, check: {{ {check} }}\n");
+    }
+    let config = read(&text).unwrap();
+    let own = |server: &&Server| matches!(server.check, ServerCheck::Own(_));
+    assert_eq!(config.services[0].servers.iter().filter(own).count(), 8);
 }
 
 #[test]

@@ -9,7 +9,8 @@ pub(super) use probe::escaped;
 pub(super) use server::{Members, server};
 pub(super) use service::{Beside, PORT_FLAGS, service};
 
-use super::decode::{Distinct, Field, Read};
+use super::decode::{Field, Read};
+use super::distinct::Distinct;
 use super::host::Host;
 use super::model::{Config, Limits, Service};
 use super::problem::quote;

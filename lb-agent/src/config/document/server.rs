@@ -1,4 +1,5 @@
-use super::super::decode::{Distinct, Field, Read};
+use super::super::decode::{Field, Read};
+use super::super::distinct::Distinct;
 use super::super::model::{FALLBACK, Server, ServerCheck, Service};
 use super::super::rules::{self, Known, Totals};
 use super::super::value::{endpoint, number, truth, word, words};

@@ -1,4 +1,5 @@
-use super::super::decode::{At, Distinct, Field, Mapping, Read};
+use super::super::decode::{At, Field, Mapping, Read};
+use super::super::distinct::Distinct;
 use super::super::duration::{duration, seconds};
 use super::super::model::{Config, FALLBACK, Limits, Persist, Server, ServerCheck, Service};
 use super::super::rules::{self, Known, Totals, VirtualAddress};

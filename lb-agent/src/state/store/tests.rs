@@ -48,6 +48,18 @@ fn a_change_is_on_disk_in_a_documented_form() {
 }
 
 #[test]
+fn what_the_documentation_shows() {
+    let text: String = include_str!("../saved.rs")
+        .lines()
+        .skip_while(|line| *line != "//! ```json")
+        .skip(1)
+        .map_while(|line| line.strip_prefix("//! "))
+        .take_while(|line| *line != "```")
+        .collect();
+    assert_eq!(parse(text.as_bytes()).unwrap().deadline("web", "webA"), Some(1_767_225_600));
+}
+
+#[test]
 fn what_is_not_ours_is_set_aside() {
     let whole = r#"{"version":2,"services":{"web":{"servers":{"a":{"admin":"drained"}}}}}"#;
     let services = |services: &str| format!(r#"{{"version":2,"services":{services}}}"#);
