@@ -185,7 +185,8 @@ fn traffic_flows_on_when_the_agent_is_killed_and_the_next_takes_over() {
         assert_eq!(status["node"], "lb1");
         assert_eq!(status["interfaces"], json!([{ "name": NEAR, "attached": "native" }]));
         assert_eq!(status["warnings"], json!([]));
-        let drained = director.ask("PATCH", "services/web/servers/b", &json!({ "admin": "drained" }));
+        let drained =
+            director.ask("PATCH", "services/web/servers/b", &json!({ "admin": "drained" }));
         assert_eq!((&drained["weight"], &drained["state"]), (&json!(0), &json!("drained")));
 
         let before = program_on(&lab.near, NEAR).await;
