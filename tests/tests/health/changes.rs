@@ -48,7 +48,7 @@ fn changes_survive_kills_and_reloads() {
         runs(&scene.director, &expected).context("after a kill")?;
         scene.director.ctl(&["reload"])?;
         runs(&scene.director, &expected).context("after a reload")?;
-        scene.director.wait_until_added("more")?;
+        wait_until_resolved(&scene.director, "more")?;
         let more = (Family::V4.vip(2), HTTP);
         let answering = scene.client.tally(more, 40)?;
         ensure!(answering.len() == 2, "{answering:?}");
@@ -100,18 +100,12 @@ fn runs(director: &Director, expected: &[(&str, u32, AdminState)]) -> Result<()>
     Ok(())
 }
 
-trait Added {
-    fn wait_until_added(&self, service: &str) -> Result<()>;
-}
-
-impl Added for Director {
-    /// Waits until all servers of a service have a next hop.
-    fn wait_until_added(&self, service: &str) -> Result<()> {
-        wait_until(SOON, &format!("the next hops of {service}"), || {
-            self.services().is_ok_and(|services| {
-                let mut servers = services.iter().filter(|one| one.name == service);
-                servers.any(|one| one.servers.iter().all(|server| server.next_hop.is_some()))
-            })
+/// Waits until all servers of a service have a next hop.
+fn wait_until_resolved(director: &Director, service: &str) -> Result<()> {
+    wait_until(SOON, &format!("the next hops of {service}"), || {
+        director.services().is_ok_and(|services| {
+            let mut servers = services.iter().filter(|one| one.name == service);
+            servers.any(|one| one.servers.iter().all(|server| server.next_hop.is_some()))
         })
-    }
+    })
 }

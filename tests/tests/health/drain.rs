@@ -79,21 +79,21 @@ fn a_drain_ends_when_the_last_connection_does() {
 #[test]
 fn a_deadline_outlives_the_agent() {
     Lab::story("drain-killed", |lab| {
-        let Scene { mut director, client, vip, site: _site, .. } = start(lab)?;
-        let mut connections = Vec::new();
-        while connections.len() < CONNECTIONS {
-            let mut connection = client.connect(vip)?;
-            connections.push((connection.get("/name")?.text(), connection));
+        let mut scene = start(lab)?;
+        let mut long = open(&scene)?;
+        scene.director.ctl(&["server", "drain", "web/web1", "--deadline", "4s"])?;
+        scene.director.kill()?;
+        scene.director.start()?;
+        for (name, connection) in &mut long {
+            if name == "web1" {
+                let reset = || connection.get("/name").is_err();
+                wait_until(SOON, "a connection of web1 is reset", reset)?;
+            } else {
+                ensure!(connection.get("/name")?.text() == *name);
+            }
         }
-        director.ctl(&["server", "drain", "web/web1", "--deadline", "4s"])?;
-        director.kill()?;
-        director.start()?;
-        for (name, connection) in connections.iter_mut().filter(|(name, _)| name == "web1") {
-            let reset = || connection.get("/name").is_err();
-            wait_until(SOON, &format!("a connection of {name} is reset"), reset)?;
-        }
-        ensure!(director.server("web", "web1")?.server.state == ServerState::Drained);
-        Ok(())
+        ensure!(scene.server("web1")?.state == ServerState::Drained);
+        scene.only(&["web2"])
     });
 }
 
