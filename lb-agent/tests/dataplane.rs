@@ -8,7 +8,7 @@ use lb_agent::{
     config::Limits,
     dataplane::{self, Attached, Dataplane, Error},
     desired::{self, Desired},
-    plan::{Observed, plan},
+    plan::{Observed, Op, plan},
 };
 use lb_common::{
     abi::{
@@ -190,15 +190,20 @@ fn counters_of_other_reasons_are_replaced() {
     assert_eq!(reasons.max_entries() as usize, Reason::COUNT);
 }
 
+type FlowKeyBytes = [u8; size_of::<FlowKey>()];
+type FlowBytes = [u8; size_of::<Flow>()];
+
+fn flows_of(pins: &Pins) -> HashMap<MapData, FlowKeyBytes, FlowBytes> {
+    let flows = Map::LruHashMap(MapData::from_pin(pins.path(map::FLOWS)).expect("it is pinned"));
+    flows.try_into().expect("a map of flows")
+}
+
 #[test]
 fn flows_are_read_however_many_there_are() {
     const FLOWS: u32 = 10_000;
-    type FlowKeyBytes = [u8; size_of::<FlowKey>()];
-    type FlowBytes = [u8; size_of::<Flow>()];
     let pins = Pins::new();
     let dataplane = load(&pins);
-    let flows = Map::LruHashMap(MapData::from_pin(pins.path(map::FLOWS)).expect("it is pinned"));
-    let mut flows: HashMap<_, FlowKeyBytes, FlowBytes> = flows.try_into().expect("a map of flows");
+    let mut flows = flows_of(&pins);
     let now = dataplane::now().expect("a clock");
     for number in 0..FLOWS {
         let mut key = FlowKey::new_zeroed();
@@ -217,6 +222,44 @@ fn flows_are_read_however_many_there_are() {
     visited.expect("the flows can be read");
     // The kernel may have thrown a few out.
     assert!((FLOWS / 2 - FLOWS / 20..=FLOWS / 2).contains(&live), "{live}");
+}
+
+#[test]
+fn templates_are_no_flows() {
+    let pins = Pins::new();
+    let dataplane = load(&pins);
+    let mut flows = flows_of(&pins);
+    let client = Address::from_v4([192, 0, 2, 7]);
+    let packet = FlowKey::of_addresses(client, Address::from_v4([192, 0, 2, 1]), protocol::TCP);
+    let mut flow = Flow::new_zeroed();
+    (flow.timeout, flow.seen) = (50, dataplane::now().expect("a clock"));
+    for key in [packet, packet.template(128)] {
+        let (key, flow): (FlowKeyBytes, FlowBytes) = (transmute!(key), transmute!(flow));
+        flows.insert(key, flow, 0).expect("room");
+    }
+    let mut seen = Vec::new();
+    dataplane.visit_flows(flow.seen, |key, _| seen.push(*key)).expect("the flows can be read");
+    assert_eq!(seen, [packet]);
+}
+
+#[test]
+fn loads_are_shared_with_the_kernel() {
+    let pins = Pins::new();
+    let mut dataplane = load(&pins);
+    let kernel = Map::Array(MapData::from_pin(pins.path(map::LOADS)).expect("it is pinned"));
+    let mut kernel: Array<_, i64> = kernel.try_into().expect("an array of loads");
+    let last = LIMITS.servers - 1;
+    for server in [0, 1, last] {
+        kernel.set(server, i64::from(server) + 5, 0).expect("within the map");
+        dataplane.loads().correct(server, -2);
+        assert_eq!(dataplane.loads().get(server), i64::from(server) + 3);
+        assert_eq!(kernel.get(&server, 0).expect("within the map"), i64::from(server) + 3);
+    }
+    dataplane.loads().correct(last + 1, 1);
+    assert_eq!(dataplane.loads().get(last + 1), 0);
+    dataplane.apply(&Op::ResetServer { index: 1 }).expect("it can be reset");
+    let left = [0, 1, last].map(|server| dataplane.loads().get(server));
+    assert_eq!(left, [3, 0, i64::from(last) + 3]);
 }
 
 #[test]

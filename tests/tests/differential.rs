@@ -4,14 +4,14 @@
 //! A failure names the seed of its epoch, which `LB_DIFFERENTIAL_SEED` and
 //! `LB_DIFFERENTIAL_PACKETS` (at most [`EPOCH`]) repeat. More packets make more epochs.
 
-use lb_common::abi::{Flow, FlowKey, map};
+use lb_common::abi::{Flow, FlowKey, map, service_flags};
 use lb_common::datapath::FlowTable;
 use lb_common::reason::Reason;
 use lb_tests::dataplane::{
     Host, Kernel, Output, ReasonCounts, World, in_namespace, monotonic_seconds,
 };
 use lb_tests::generate::{Generator, Scene, hex, setting};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Packets with one set of flows: few enough that no table has to forget one.
 const EPOCH: u64 = 20_000;
@@ -129,6 +129,15 @@ impl<'a> Pair<'a> {
                 assert!(apart <= CLOCKS, "seed {seed}, {table:?}: {key:?} seen {apart} s apart");
             }
         }
+        let all = self.world.services.iter().map(|(_, service)| service);
+        let counted = all.filter(|service| service.flags & service_flags::COUNTED != 0);
+        let counted: HashSet<u32> = counted.map(|service| service.id).collect();
+        let mut live: HashMap<u32, i64> = HashMap::new();
+        for flow in self.host.flows().values() {
+            if flow.is_load(flow.seen) && counted.contains(&flow.service) {
+                *live.entry(flow.server).or_default() += 1;
+            }
+        }
         for service in 0..services {
             let kernel = self.kernel.stats(map::SERVICE_STATS, service).unwrap();
             assert_eq!(self.host.service_stats(service), kernel, "seed {seed}: service {service}");
@@ -136,6 +145,10 @@ impl<'a> Pair<'a> {
         for server in 0..servers {
             let kernel = self.kernel.stats(map::SERVER_STATS, server).unwrap();
             assert_eq!(self.host.server_stats(server), kernel, "seed {seed}: server {server}");
+            let kernel = self.kernel.load_of(server).unwrap();
+            assert_eq!(self.host.load_of(server), kernel, "seed {seed}: load of {server}");
+            let live = live.get(&server).copied().unwrap_or(0);
+            assert_eq!(live, kernel, "seed {seed}: flows of {server}");
         }
     }
 }

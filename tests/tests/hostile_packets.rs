@@ -131,7 +131,7 @@ fn every_field_wrong() {
         let scene = Scene::new(&namespace).unwrap();
         let mut judge = Judge::new(&scene.world);
         let mut generator = Generator::new(&scene, 10, 0);
-        for number in 0..150 {
+        for number in 0..250 {
             let good = generator.good();
             let length = u16::try_from(good.len()).unwrap();
             let place = format!("packet {number}");

@@ -178,7 +178,7 @@ fn known<E: Env>(env: &E, packet: &Packet, service: &Service, now: u32) -> Optio
 }
 
 /// What a flow says of its server.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C, align(8))]
 pub(super) struct Target {
     /// Its index.

@@ -126,6 +126,10 @@ pub(super) fn reply<E: Env>(env: &E, packet: &Packet, now: u32) -> Option<Flow> 
         let request_key = packet.key.request_of(&flow);
         let service = if ends { env.service(&super::service_key(&request_key)) } else { None };
         let follow = |entry: &mut Flow| {
+            // The client may have begun anew at another server.
+            if Target::of(entry) != Target::of(&flow) {
+                return false;
+            }
             let lived = entry.state < state::FIN;
             entry.seen = now;
             entry.state = next_state_of_reply(entry.state, packet.tcp_flags);

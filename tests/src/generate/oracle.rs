@@ -64,13 +64,26 @@ impl<'a> Oracle<'a> {
                 Err(problem) => problems.push(format!("as {}: {problem}", right.reason.name())),
             }
         }
-        match answer::check(input, &view, output) {
+        if self.may_reset(input, &view) {
+            match answer::reset(input, &view, output) {
+                Ok(()) => return Ok(Seen::Other(Outcome::Answered)),
+                Err(problem) => problems.push(format!("as a reset: {problem}")),
+            }
+        }
+        match answer::icmp(input, &view, output) {
             Ok(()) => Ok(Seen::Other(Outcome::Answered)),
             Err(problem) => {
-                problems.push(format!("as an answer: {problem}"));
+                problems.push(format!("as an error: {problem}"));
                 Err(problems.join("; "))
             }
         }
+    }
+
+    /// Whether a packet may be of a connection that is to be reset.
+    fn may_reset(&self, input: &[u8], view: &View) -> bool {
+        let Some([_, port]) = view.ports(input).filter(|_| !view.fragment) else { return false };
+        let mut servers = self.servers((view.destination, port), view.protocol);
+        servers.any(|server| server.flags & server_flags::RESETS != 0)
     }
 
     /// All that would be right to send on.
@@ -216,7 +229,8 @@ fn to_server<'a>(
     reason: Reason,
     changes: Vec<Change>,
 ) -> Option<Right<'a>> {
-    if server.flags != server_flags::PRESENT | server_flags::RESOLVED {
+    let flags = server.flags & !(server_flags::LEAVING | server_flags::RESETS);
+    if flags != server_flags::PRESENT | server_flags::RESOLVED {
         return None;
     }
     let hop = &server.next_hop;

@@ -42,12 +42,23 @@ enum Way {
 
 const WAYS: [Way; 4] = [Way::Nat, Way::Direct, Way::TunnelV4, Way::TunnelV6];
 const SELECTS: [Select; 3] = [Select::Cursor, Select::Source, Select::SourceAndPort];
+/// Other ways to select, each forwarded in one way.
+const OTHER_SELECTS: [(Select, Way); 5] = [
+    (Select::Destination, Way::Direct),
+    (Select::LeastConnections, Way::Nat),
+    (Select::WeightedLeastConnections, Way::Direct),
+    (Select::ShortestExpectedDelay, Way::TunnelV4),
+    (Select::NeverQueue, Way::Nat),
+];
+/// How many connections the servers with a limit take: fewer than the generator begins.
+const LIMIT: u32 = 3;
 const SERVERS_EACH: u8 = 3;
 /// Interface that frames are redirected to; in a test run, nothing is sent.
 const ELSEWHERE: u32 = 7;
 /// Flows never expire in a run, so that the moment at which it runs makes no difference.
 const TIMEOUTS: Timeouts =
     Timeouts { syn: 100_000, established: 100_001, fin: 100_002, closed: 100_003, udp: 100_004 };
+const PERSIST: u32 = 100_005;
 /// The first bytes of clients' networks, and what the routing table says of them.
 const NETWORKS: [(&str, &str, Reach); 4] = [
     ("203.0.113.0", "2001:db8:1::", Reach::Wide),
@@ -81,6 +92,12 @@ impl Scene {
                         scene.add(is_v4, protocol, way, select);
                     }
                 }
+                for (select, way) in OTHER_SELECTS {
+                    scene.add(is_v4, protocol, way, select);
+                }
+                scene.add_persistent(is_v4, protocol);
+                scene.add_limited(is_v4, protocol);
+                scene.add_leaving(is_v4, protocol);
                 scene.add_cripples(is_v4, protocol);
             }
         }
@@ -93,6 +110,54 @@ impl Scene {
             (1..=SERVERS_EACH).map(|number| server(is_v4, protocol, way, number)).collect();
         let key = self.add_service(is_v4, protocol, select, &servers);
         self.world.add_fragments(&key, 0);
+    }
+
+    fn add_persistent(&mut self, is_v4: bool, protocol: u8) {
+        let family_prefix = if is_v4 { 96 } else { 0 };
+        for (way, prefix) in [(Way::Nat, 128), (Way::Direct, family_prefix + 31)] {
+            let servers: Vec<_> =
+                (1..=SERVERS_EACH).map(|number| server(is_v4, protocol, way, number)).collect();
+            let change = |service: &mut Service| {
+                (service.persist, service.persist_prefix) = (PERSIST, prefix);
+            };
+            let key = self.add_changed_service(is_v4, protocol, Select::Cursor, &servers, &change);
+            self.world.add_fragments(&key, 0);
+        }
+    }
+
+    fn add_limited(&mut self, is_v4: bool, protocol: u8) {
+        for (way, select) in [
+            (Way::Direct, Select::Cursor),
+            (Way::Nat, Select::Source),
+            (Way::Direct, Select::WeightedLeastConnections),
+        ] {
+            let limited = |number| Server {
+                max_connections: LIMIT * u32::from(number),
+                ..server(is_v4, protocol, way, number)
+            };
+            let servers: Vec<_> = (1..=SERVERS_EACH).map(limited).collect();
+            self.add_changed_service(is_v4, protocol, select, &servers, &|service| {
+                service.flags |= service_flags::COUNTED | service_flags::LIMITED;
+            });
+        }
+    }
+
+    /// Servers that leave and are still in the table, as for a moment they are.
+    fn add_leaving(&mut self, is_v4: bool, protocol: u8) {
+        let leaving = server_flags::LEAVING;
+        for (way, flags) in [
+            (Way::Direct, leaving),
+            (Way::Nat, leaving),
+            (Way::Direct, leaving | server_flags::RESETS),
+            (Way::Nat, leaving | server_flags::RESETS),
+        ] {
+            let servers = [1, 2].map(|number| {
+                let server = server(is_v4, protocol, way, number);
+                let flags = if number == 1 { server.flags | flags } else { server.flags };
+                Server { flags, ..server }
+            });
+            self.add_service(is_v4, protocol, Select::LeastConnections, &servers);
+        }
     }
 
     /// Services that cannot serve, each for another reason; and two of one address.
@@ -117,6 +182,17 @@ impl Scene {
         select: Select,
         servers: &[Server],
     ) -> ServiceKey {
+        self.add_changed_service(is_v4, protocol, select, servers, &|_| {})
+    }
+
+    fn add_changed_service(
+        &mut self,
+        is_v4: bool,
+        protocol: u8,
+        select: Select,
+        servers: &[Server],
+        change: &dyn Fn(&mut Service),
+    ) -> ServiceKey {
         let id = self.targets.len() as u32;
         let target = Target {
             address: address(is_v4, "198.51.100.0", "2001:db8:100::", id as u8 + 1),
@@ -125,7 +201,8 @@ impl Scene {
         };
         self.targets.push(target);
         let key = ServiceKey::new(Address::from(target.address), target.port.to_be(), protocol);
-        let service = Service { timeouts: TIMEOUTS, ..World::service(id, select) };
+        let mut service = Service { timeouts: TIMEOUTS, ..World::service(id, select) };
+        change(&mut service);
         self.world.add_service(key, service, servers);
         key
     }
@@ -201,7 +278,7 @@ fn server(is_v4: bool, protocol: u8, way: Way, number: u8) -> Server {
             Way::TunnelV4 | Way::TunnelV6 => mode::TUNNEL,
         },
         flags: server_flags::PRESENT | server_flags::RESOLVED,
-        weight: 1,
+        weight: number.into(),
         max_connections: 0,
         pad: 0,
     }

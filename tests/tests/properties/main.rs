@@ -3,5 +3,6 @@
 mod checksums;
 mod families;
 mod hashing;
+mod least;
 mod nat;
 mod small;
