@@ -187,7 +187,7 @@ fn traffic_flows_on_when_the_agent_is_killed_and_the_next_takes_over() {
         assert_eq!(status["warnings"], json!([]));
         let drained =
             director.ask("PATCH", "services/web/servers/b", &json!({ "admin": "drained" }));
-        assert_eq!((&drained["weight"], &drained["state"]), (&json!(0), &json!("drained")));
+        assert_eq!((&drained["weight"], &drained["state"]), (&json!(3), &json!("drained")));
 
         let before = program_on(&lab.near, NEAR).await;
         director.signal(Signal::SIGKILL);
@@ -196,7 +196,7 @@ fn traffic_flows_on_when_the_agent_is_killed_and_the_next_takes_over() {
 
         director.start(&[]);
         assert_ne!(program_on(&lab.near, NEAR).await, before, "the new program");
-        assert_eq!(director.servers("web"), [server("a", 1, "up"), server("b", 0, "drained")]);
+        assert_eq!(director.servers("web"), [server("a", 1, "up"), server("b", 3, "drained")]);
         director.signal(Signal::SIGTERM);
         assert!(director.ended().success());
         assert!(program_on(&lab.near, NEAR).await.is_some());
