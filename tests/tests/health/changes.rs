@@ -69,7 +69,7 @@ fn changes_that_make_no_sense_are_refused() {
         let vip = SocketAddr::new(scene.vip.0, scene.vip.1).to_string();
         for (arguments, reason) in [
             (&["server", "add", "web/web1", "192.0.2.19:80"][..], "web1"),
-            (&["server", "add", "web/other", "192.0.2.11:80"], "192.0.2.11:80"),
+            (&["server", "add", "web/other", "192.0.2.11:80"], "address"),
             (&["server", "add", "none/web1", "192.0.2.19:80"], "known: web"),
             (&["server", "add", "web/web9", "192.0.2.19"], "port"),
             (&["server", "rm", "web/web9"], "known: web1, web2"),

@@ -4,7 +4,7 @@ use crate::setting::{FAST, Scene, Text, WEB, nginx};
 use anyhow::{Context, Result, ensure};
 use lb_common::api::Verdict;
 use lb_tests::lab::{Dnsmasq, Lab, SOON, UdpEcho, ip, wait_until, wildcard};
-use lb_tests::site::{Family, Site, UDP};
+use lb_tests::site::Site;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
@@ -79,10 +79,7 @@ fn udp_with_an_expected_answer() {
             *first.borrow_mut() = Some(start(0, name)?);
             Ok(())
         };
-        scene.follows(|| be("bad"), "answer", || be("good"))?;
-        // What the service's own clients send is nobody's check.
-        ensure!(scene.client.udp_ask((Family::V4.server(1), UDP), b"x")? == b"web2:x");
-        Ok(())
+        scene.follows(|| be("bad"), "answer", || be("good"))
     });
 }
 

@@ -38,11 +38,11 @@ fn no_request_is_lost_by_fifty_kills() {
         let to_start = start.elapsed();
         director.kill()?;
 
-        // From before its first look at the kernel until well after it runs.
+        // From before its first look at the kernel until it has run for a while.
         let mut random = Random::new(0x5eed);
         let mut ran = 0;
         for kill in 0..KILLS {
-            let moment = to_start * random.below(200) as u32 / 100;
+            let moment = to_start * random.below(150) as u32 / 100;
             let agent = site.director.spawn(director.agent_command())?;
             thread::sleep(moment);
             ensure!(agent.status().is_none(), "it ended by itself: {}", agent.log());
