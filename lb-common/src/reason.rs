@@ -111,7 +111,7 @@ reasons! {
     NoRoute = Dropped "no-route";
     /// fragment for a NAT service
     FragmentNat = Dropped "fragment-nat";
-    /// fragment for a service whose scheduler or persistence needs the port
+    /// fragment for a service whose scheduler, limits or persistence need the port
     FragmentNeedsPort = Dropped "fragment-needs-port";
     /// fragment for an address with several services: which one is not visible
     FragmentAmbiguous = Dropped "fragment-ambiguous";

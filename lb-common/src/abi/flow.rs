@@ -127,7 +127,7 @@ pub struct Flow {
 
 impl Flow {
     /// Whether it is one of its server's live connections at `now`, in seconds of the monotonic
-    /// clock: what [`super::map::LOADS`] counts.
+    /// clock: what [`super::map::LOADS`] counts, as long as the server's generation is the flow's.
     #[inline(always)]
     pub const fn is_load(&self, now: u32) -> bool {
         self.direction == direction::REQUEST && self.state < state::FIN && !self.expired(now)

@@ -5,7 +5,7 @@ use super::env::Env;
 use super::family::Family;
 use super::packet::Packet;
 use super::{Frame, Verdict, forward, select, service_key};
-use crate::abi::{Select, mode, protocol, service_flags};
+use crate::abi::{Select, Service, mode, protocol, service_flags};
 use crate::reason::Reason;
 
 /// Treats a fragment of TCP or UDP.
@@ -29,10 +29,8 @@ pub(super) fn process<V: Family, F: Frame, E: Env>(
         if service.flags & service_flags::AMBIGUOUS != 0 {
             return Err(Reason::FragmentAmbiguous.into());
         }
-        let shows_enough = packet.protocol() != protocol::TCP
-            || service.select == Select::Source as u8
-            || service.select == Select::Destination as u8;
-        if !shows_enough || service.persist != 0 {
+        let needs_port = packet.protocol() == protocol::TCP && !goes_by_address(service);
+        if needs_port || service.persist != 0 {
             return Err(Reason::FragmentNeedsPort.into());
         }
         let slot = select::fragment_slot(service, &packet.key);
@@ -46,4 +44,13 @@ pub(super) fn process<V: Family, F: Frame, E: Env>(
         forward::to_server::<V, F>(frame, packet, server, |_| Ok(()), Reason::ToServer)
     };
     Verdict::of(send())
+}
+
+/// Whether a flow's server is the one that its addresses choose.
+#[inline(always)]
+fn goes_by_address(service: &Service) -> bool {
+    let is_hashed =
+        service.select == Select::Source as u8 || service.select == Select::Destination as u8;
+    // A full server's flows go to others.
+    is_hashed && service.flags & service_flags::LIMITED == 0
 }

@@ -1,14 +1,14 @@
 //! Runs rows through both builds.
 
-use super::flow;
 use super::row::{HEADROOM, Row, Step};
 use super::services::end_key;
 use super::stage::Stage;
+use super::{change, flow};
 use crate::dataplane::{Action, Host, Kernel, Output, World, monotonic_seconds};
 use crate::lab::{Lab, verify_checksums};
 use crate::packet::{Family, Fields, Packet, difference};
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use lb_common::abi::{Stats, map, server_flags};
+use lb_common::abi::{Stats, map};
 use lb_common::datapath::FlowTable;
 use lb_common::reason::{Outcome, Reason};
 use std::fmt::{self, Display};
@@ -191,23 +191,7 @@ impl<'a> Run<'a> {
         let indexes: Vec<_> = (0..names.len()).filter(|index| names[*index] == name).collect();
         ensure!(!indexes.is_empty(), "no server {name:?}");
         for index in indexes {
-            let server = &mut self.world.servers[index];
-            match change {
-                "gone" => server.flags &= !server_flags::PRESENT,
-                "unresolved" => server.flags &= !server_flags::RESOLVED,
-                "local" => server.flags |= server_flags::LOCAL,
-                "replaced" => server.generation += 1,
-                "drained" => drain(&mut self.world, index as u32),
-                "leaving" => {
-                    server.flags |= server_flags::LEAVING;
-                    drain(&mut self.world, index as u32);
-                }
-                "resets" => {
-                    server.flags |= server_flags::LEAVING | server_flags::RESETS;
-                    drain(&mut self.world, index as u32);
-                }
-                other => bail!("{other:?} happens to no server"),
-            }
+            change::server(&mut self.world, index, change)?;
         }
         fields.end()
     }
@@ -376,21 +360,6 @@ impl<'a> Run<'a> {
 
     fn service_ids(&self) -> std::ops::Range<u32> {
         0..self.world.services.iter().map(|(_, service)| service.id + 1).max().unwrap_or(0)
-    }
-}
-
-/// Gives the server's slots to another one of its service, as user space does at weight 0.
-fn drain(world: &mut World, index: u32) {
-    for (_, service) in &mut world.services {
-        let slots = service.table as usize..(service.table + service.slots) as usize;
-        let slots = &mut world.slots[slots];
-        if !slots.contains(&index) {
-            continue;
-        }
-        match slots.iter().copied().find(|other| *other != index) {
-            Some(other) => slots.iter_mut().filter(|s| **s == index).for_each(|s| *s = other),
-            None => service.slots = 0,
-        }
     }
 }
 

@@ -27,6 +27,7 @@
 //! The world that the rows live in is described in `world.txt` beside them.
 
 mod bench;
+mod change;
 mod flow;
 mod row;
 mod services;
