@@ -124,8 +124,8 @@ pub struct Udp {
     pub expect: Option<Pattern>,
 }
 
-/// A command on the director. Exit code 0 passes. It is told of the server by its environment:
-/// `LB_SERVICE_ADDRESS` is absent, `LB_SERVER_ADDRESS` and `LB_SERVER_PORT` name the target.
+/// A command on the director. Exit code 0 passes. Its environment is `PATH`, and what tells it of
+/// the server: `LB_SERVER_ADDRESS` and `LB_SERVER_PORT` name the target.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Exec {
     /// The program's absolute path, and its arguments.

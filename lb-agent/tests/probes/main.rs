@@ -43,6 +43,15 @@ async fn run_out(probe: &Probe, target: SocketAddr) {
     assert!(ended.is_err(), "nothing can have been found: {ended:?}");
 }
 
+/// Thousands may be on the way at a time.
+#[test]
+fn a_run_is_small() {
+    const MOST: usize = 2048;
+    let (prober, target) = (Prober::new(), SocketAddr::from(([127, 0, 0, 1], 80)));
+    let run = prober.run(&Probe::Tcp, target, DEADLINE);
+    assert!(size_of_val(&run) <= MOST, "{} bytes", size_of_val(&run));
+}
+
 fn passed(cause: &str) -> Finding {
     Finding { passed: true, cause: cause.to_owned() }
 }

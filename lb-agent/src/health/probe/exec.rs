@@ -195,9 +195,8 @@ impl Output {
     /// Reads what comes next.
     async fn read(&mut self) {
         let Some(receiver) = &mut self.receiver else { return };
-        let mut chunk = [0; Self::TAIL];
-        let read = receiver.read(&mut chunk).await.unwrap_or(0);
-        self.take(&chunk[..read]);
+        let read = receiver.read_buf(&mut self.tail).await.unwrap_or(0);
+        self.count(read);
     }
 
     /// Reads what is there already; the pipe itself is asked, since the runtime may not know yet.
@@ -205,16 +204,16 @@ impl Output {
         let mut chunk = [0; Self::TAIL];
         while let Some(receiver) = &self.receiver {
             let read = nix::unistd::read(receiver, &mut chunk).unwrap_or(0);
-            self.take(&chunk[..read]);
+            self.tail.extend_from_slice(&chunk[..read]);
+            self.count(read);
         }
     }
 
-    fn take(&mut self, chunk: &[u8]) {
-        self.read += chunk.len();
-        if chunk.is_empty() || self.read > Self::MAX {
+    fn count(&mut self, read: usize) {
+        self.read += read;
+        if read == 0 || self.read > Self::MAX {
             self.receiver = None;
         }
-        self.tail.extend_from_slice(chunk);
         self.tail.drain(..self.tail.len().saturating_sub(Self::TAIL));
     }
 }

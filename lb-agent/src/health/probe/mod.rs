@@ -52,7 +52,8 @@ impl Prober {
     pub async fn run(&self, probe: &Probe, target: SocketAddr, limit: Duration) -> Finding {
         let outcome = match probe {
             Probe::Tcp => tcp::run(target).await,
-            Probe::Http(http) => http::run(http, &self.connectors, target).await,
+            // Its state is many times that of the others, which would all take as much.
+            Probe::Http(http) => Box::pin(http::run(http, &self.connectors, target)).await,
             Probe::Smtp(smtp) => smtp::run(smtp, target, patience(limit)).await,
             Probe::Dns(dns) => dns::run(dns, target).await,
             Probe::Udp(udp) => udp::run(udp, target, patience(limit)).await,
