@@ -2,13 +2,13 @@
 
 use super::{
     agent::Agent,
-    running::{Changed, Extent, Serving, Surroundings, Targets, target, unix_time},
+    running::{Changed, Extent, Serving, Surroundings, Targets, target},
 };
 use crate::{
     config::{Server, Service},
     desired,
     health::{Change, Target, Wanted},
-    standing::Election,
+    standing::{Election, Standing},
     sweep::Counts,
 };
 use lb_common::{
@@ -17,7 +17,7 @@ use lb_common::{
 };
 use std::{
     collections::HashSet,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 impl Agent {
@@ -107,11 +107,25 @@ impl Agent {
 
     /// When something is to happen although there is no news.
     pub(super) fn due(&self) -> Option<Instant> {
-        let wall = unix_time();
-        let drains = self.edits.deadlines().filter(|(_, _, until)| *until > wall);
-        let drain =
-            drains.map(|(_, _, until)| Instant::now() + Duration::from_secs(until - wall)).min();
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        let drains = self.edits.deadlines().filter(|(service, server, _)| {
+            // One that has come to its end is told by its standing.
+            self.drain(service, server).is_some_and(|standing| !standing.resets)
+        });
+        let drain = drains
+            .map(|(_, _, until)| UNIX_EPOCH + Duration::from_secs(until))
+            .map(|until| now + until.duration_since(wall).unwrap_or_default())
+            .min();
         [drain, self.running.due()].into_iter().flatten().min()
+    }
+
+    /// How a server stands that is being drained.
+    fn drain(&self, service: &str, server: &str) -> Option<&Standing> {
+        let place = self.running.place(service)?;
+        let mut members = self.running.config.services[place].members();
+        let position =
+            members.position(|one| one.name == server && one.admin == AdminState::Drained)?;
+        self.running.standings(place).get(position)
     }
 
     /// Holds the elections that are due; returns their services.

@@ -26,7 +26,7 @@ pub(crate) fn forward() {
 fn hosts_that_answer_pass_many_at_a_time() {
     in_lab(async |_lab| {
         let prober = Arc::new(Prober::new());
-        let runs: Vec<_> = (0..500)
+        let runs: Vec<_> = (0..100)
             .map(|number| {
                 let prober = prober.clone();
                 let target = if number % 2 == 0 { at(FAR_V4) } else { at(FAR_V6) };
