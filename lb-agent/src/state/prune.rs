@@ -28,12 +28,18 @@ impl ServiceEdit {
             (Some(Whole::Added(own)), Some(file)) if self.makes(own, file) => None,
             (whole, _) => whole.clone(),
         };
-        let base = match &whole {
+        // What was added gives way to the file's where it has no place: an edit must say nothing
+        // about either.
+        let own = match &whole {
             Some(Whole::Added(own)) => Some(own),
-            _ => file,
+            _ => None,
         };
         let servers = self.servers.iter().filter_map(|(name, edit)| {
-            let edit = base.map_or_else(|| edit.clone(), |base| edit.prune(base.server(name)));
+            let mut bases = own.into_iter().chain(file);
+            let pruned = bases.next().map(|base| edit.prune(base.server(name)));
+            let edit = pruned
+                .filter(|pruned| bases.all(|base| edit.prune(base.server(name)) == *pruned))
+                .unwrap_or_else(|| edit.clone());
             (edit != ServerEdit::default()).then(|| (name.clone(), edit))
         });
         Self { servers: servers.collect(), whole }

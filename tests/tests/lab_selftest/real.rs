@@ -122,7 +122,7 @@ fn opensmtpd_tells_who_was_polite() -> Result<()> {
     wait_until(SOON, "both have quit", || smtp.log().matches("reason=quit").count() == 2)
         .with_context(|| smtp.log())?;
     drop(pair.client.client().tcp((server_addresses()[0], 25))?);
-    let noticed = || smtp.log().contains("reason=disconnect");
+    let noticed = || smtp.log().matches("smtp disconnected reason=").count() == 3;
     wait_until(SOON, "the one that hung up is noticed", noticed).with_context(|| smtp.log())?;
     smtp.stop()?;
     refused(&pair.client, 25)?;

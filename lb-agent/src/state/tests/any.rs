@@ -92,3 +92,17 @@ proptest! {
         prop_assert_eq!(parse("lb.yaml", &to_yaml(&running), &|_| true), Ok(running));
     }
 }
+
+#[test]
+fn an_edit_outlives_the_added_service_that_it_was_made_of() {
+    let text = "interfaces: [eth0]\nservices:\n\
+         - { name: n1, address: 192.0.2.2:80, mode: dr, servers: [] }\n\
+         - { name: n3, address: 192.0.2.1:80, mode: dr, \
+             servers: [{ name: n1, address: 192.0.2.9:80 }] }\n";
+    let file = file(text);
+    // The service that was added has no place beside n1, so the file's own serves.
+    let edits = after(&[Op::AddService(3, 2), Op::RemoveServer(3, 1)]);
+    let pruned = edits.prune(&file);
+    assert_eq!(pruned.apply(&file).config, edits.apply(&file).config);
+    assert!(pruned.apply(&file).config.services[1].servers.is_empty());
+}
