@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 use lb_common::api::{Mode, Protocol, Scheduler};
-use lb_tests::lab::{self, Client, Lab, SOON, Tally, wait_until};
+use lb_tests::lab::{self, Client, HttpServer, Lab, SOON, Tally, wait_until, wildcard};
 use lb_tests::site::{self, Director, Family, HTTP, HTTP_ALT, ServiceText, Site, UDP};
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -15,6 +15,10 @@ const REQUESTS: usize = 300;
 const LARGE: usize = 10_000_000;
 /// Number of the virtual address behind which nobody is.
 const NOBODY: u16 = 3;
+/// Number of the virtual address whose servers are checked.
+const CHECKED: u16 = 4;
+/// Port of the HTTP that is stopped and started.
+const CHECKED_PORT: u16 = 8888;
 
 fn main() -> ExitCode {
     match demo() {
@@ -52,11 +56,11 @@ fn tour(site: &Site, director: &mut Director) -> Result<()> {
     traffic(site)?;
     say("A server is drained: its connection goes on, new ones go elsewhere");
     drain(site, director)?;
+    say("A server's HTTP fails: its check takes it out, and in again when it is back");
+    health(site, director)?;
     say("The agent is killed: traffic goes on; started again, it finds everything in place");
     kill(site, director)?;
-    say(
-        "Where did my packet go? Two went nowhere: to a server that is not there, and past all ports",
-    );
+    say("Where did my packet go? To a server that is not there");
     nowhere(site, director)
 }
 
@@ -90,6 +94,17 @@ fn configuration() -> String {
         more: String::new(),
         servers: vec![("gone".into(), Family::V4.server(100), HTTP, 1)],
     });
+    services.push(ServiceText {
+        name: "checked".into(),
+        vip: (Family::V4.vip(CHECKED), CHECKED_PORT),
+        protocol: Protocol::Tcp,
+        mode: Mode::Dr,
+        scheduler: Scheduler::Rr,
+        more: "    check: { type: http, path: /name, interval: 200ms, timeout: 150ms }\n".into(),
+        servers: (0..SERVERS)
+            .map(|index| (format!("web{}", index + 1), Family::V4.server(index), CHECKED_PORT, 1))
+            .collect(),
+    });
     site::config(&services)
 }
 
@@ -97,7 +112,8 @@ fn wait_for_servers(director: &Director) -> Result<()> {
     use lb_common::api::ServerState;
     wait_until(SOON, "the agent has found the ways to all servers", || {
         director.services().is_ok_and(|services| {
-            let mut there = services.iter().filter(|service| service.name != "nobody");
+            let mut there =
+                services.iter().filter(|service| !["nobody", "checked"].contains(&&*service.name));
             there.all(|service| service.servers.iter().all(|one| one.state == ServerState::Up))
         })
     })
@@ -145,6 +161,37 @@ fn drain(site: &Site, director: &Director) -> Result<()> {
     row(Mode::Nat, family, "HTTP requests", &tally, "");
     ensure!(counts(&tally) == [REQUESTS / SERVERS; SERVERS], "after the drain: {tally:?}");
     Ok(())
+}
+
+fn health(site: &Site, director: &Director) -> Result<()> {
+    use lb_common::api::ServerState;
+    let address = (Family::V4.vip(CHECKED), CHECKED_PORT);
+    let client = client(site, Mode::Dr, Family::V4);
+    let become_ = |name: &str, state: ServerState| {
+        wait_until(SOON, &format!("{name} is {state}"), || {
+            director.server("checked", name).is_ok_and(|one| one.server.state == state)
+        })
+    };
+    let start = |server: &site::Server| {
+        HttpServer::start(&server.host, &server.name, wildcard(CHECKED_PORT))
+    };
+    let _others = [start(&site.servers[0])?, start(&site.servers[1])?];
+    let web3 = start(&site.servers[2])?;
+    for server in &site.servers {
+        become_(&server.name, ServerState::Up)?;
+    }
+    drop(web3);
+    become_("web3", ServerState::Down)?;
+    let tally = client.tally(address, REQUESTS)?;
+    row(Mode::Dr, Family::V4, "HTTP requests", &tally, "");
+    ensure!(counts(&tally) == [REQUESTS / 2, REQUESTS / 2, 0], "web3 is down: {tally:?}");
+    let _web3 = start(&site.servers[2])?;
+    become_("web3", ServerState::Up)?;
+    show(director, &["server", "show", "checked/web3"])?;
+    let tally = client.tally(address, REQUESTS)?;
+    row(Mode::Dr, Family::V4, "HTTP requests", &tally, "");
+    ensure!(counts(&tally) == [REQUESTS / SERVERS; SERVERS], "web3 is back: {tally:?}");
+    show(director, &["events"])
 }
 
 fn kill(site: &Site, director: &mut Director) -> Result<()> {
