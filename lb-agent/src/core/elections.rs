@@ -2,13 +2,13 @@
 
 use super::{
     agent::Agent,
-    running::{Changed, Extent, Serving, Surroundings, Targets, target},
+    running::{Changed, Extent, Serving, Surroundings, Targets, target, unix_time},
 };
 use crate::{
     config::{Server, Service},
     desired,
     health::{Change, Target, Wanted},
-    standing::{Election, Standing},
+    standing::{Election, Standing, Tier},
     sweep::Counts,
 };
 use lb_common::{
@@ -81,12 +81,13 @@ impl Agent {
                 |server: &&Server| target(service, server).is_some_and(|one| one == changed.target);
             for server in service.members().filter(concerned) {
                 let message = format!("{}: {}", changed.verdict, changed.cause);
-                self.events.record(
-                    EventKind::Health,
-                    Some(&service.name),
-                    Some(&server.name),
-                    message,
-                );
+                let (service, server) = (Some(&*service.name), Some(&*server.name));
+                match changed.verdict {
+                    Verdict::Down => {
+                        self.events.warn(EventKind::Health, service, server, message);
+                    }
+                    _ => self.events.record(EventKind::Health, service, server, message),
+                }
             }
         }
         self.elect(&services);
@@ -146,15 +147,20 @@ impl Agent {
             return;
         }
         if before.tier != after.tier {
-            let message = after.tier.to_string();
-            self.events.record(EventKind::Service, Some(&service.name), None, message);
+            let (name, message) = (Some(&*service.name), after.tier.to_string());
+            match after.tier {
+                Tier::Servers => self.events.record(EventKind::Service, name, None, message),
+                _ => self.events.warn(EventKind::Service, name, None, message),
+            }
         }
         if before.standings.len() != after.standings.len() {
             return;
         }
         let standings = before.standings.iter().zip(&after.standings);
         for (server, (before, after)) in service.members().zip(standings) {
-            if after.resets && !before.resets && server.admin == AdminState::Drained {
+            let until = self.edits.deadline(&service.name, &server.name);
+            let is_over = until.is_some_and(|until| until <= unix_time());
+            if after.resets && !before.resets && is_over {
                 let left = self.active(&self.look.counts, service, server);
                 let message = format!("the drain's time is over: {left} connections are reset");
                 let (service, server) = (Some(&*service.name), Some(&*server.name));

@@ -86,6 +86,7 @@ impl Agent {
     }
 
     async fn replace_file(&mut self, config: Config) -> Result<(), Refusal> {
+        let group = self.running.file.group.clone();
         let (old, changed) = self.running.replace(config, &self.edits);
         follow(&mut self.resolver, &self.running.config);
         learn_ways(&mut self.resolver).await;
@@ -102,6 +103,10 @@ impl Agent {
             }
         };
         self.prune_edits();
+        if self.running.file.group != group {
+            let message = "control.group takes effect when the agent starts again";
+            self.events.warn(EventKind::Reload, None, None, message);
+        }
         self.watch.follow(self.running.file.autoreload.then_some(&*self.options.config));
         let applied = self.apply(&ops);
         let attached = self.attach().await;

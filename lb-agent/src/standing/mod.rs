@@ -123,11 +123,9 @@ fn is_usable(server: &Server, facts: &Facts) -> bool {
 }
 
 fn resets(on_down: OnDown, server: &Server, facts: &Facts) -> bool {
-    match server.admin {
-        AdminState::Drained => facts.drain_over,
-        AdminState::Disabled => on_down == OnDown::Reset,
-        AdminState::Enabled => on_down == OnDown::Reset && facts.verdict == Some(Verdict::Down),
-    }
+    let is_down = server.admin == AdminState::Disabled || facts.verdict == Some(Verdict::Down);
+    let is_over = server.admin == AdminState::Drained && facts.drain_over;
+    is_over || is_down && on_down == OnDown::Reset
 }
 
 fn state(server: &Server, facts: &Facts, serves: bool, rises: bool) -> ServerState {

@@ -83,7 +83,10 @@ fn connections_are_reset_when_the_server_is_gone() {
     service.on_down = OnDown::Keep;
     assert!(!resets(&service, down()));
     service.servers[0].admin = AdminState::Drained;
-    assert!(!resets(&service, up()));
+    assert!(!resets(&service, up()) && !resets(&service, down()));
+    service.on_down = OnDown::Reset;
+    assert!(!resets(&service, up()) && resets(&service, down()));
+    service.on_down = OnDown::Keep;
     assert!(resets(&service, Facts { drain_over: true, ..up() }));
     service.servers[0].admin = AdminState::Disabled;
     assert!(!resets(&service, up()), "its connections are to be kept");
