@@ -12,6 +12,7 @@ mod kills;
 mod next_hops;
 mod numbers;
 mod packet_log;
+mod repairs;
 mod restarts;
 mod state_dir;
 mod taking_down;
