@@ -2,6 +2,7 @@
 
 mod setting;
 
+mod access;
 mod bad_config;
 mod drain;
 mod generic;
