@@ -84,7 +84,15 @@ impl Agent {
     /// Puts the program on the configured interfaces, as far as it isn't.
     pub(super) async fn attach(&mut self) -> Result<()> {
         let interfaces = &self.running.config.interfaces;
-        let attached = self.dataplane.attach(&self.netlink, interfaces).await?;
+        let mut attached = self.dataplane.attach(&self.netlink, interfaces).await?;
+        for now in &mut attached {
+            let anew = std::mem::take(&mut now.anew);
+            if anew && self.attached.contains(now) {
+                let message =
+                    format!("{}: the program was taken off and is attached again", now.interface);
+                self.events.warn(EventKind::Repair, None, None, message);
+            }
+        }
         let before = std::mem::replace(&mut self.attached, attached);
         for now in self.attached.iter().filter(|now| !before.contains(now)) {
             if let Some(problem) = &now.problem {

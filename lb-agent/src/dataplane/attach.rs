@@ -21,6 +21,8 @@ pub struct Attached {
     pub interface: String,
     /// How the program is attached.
     pub mode: AttachMode,
+    /// Whether it was put on only now: neither it nor one before it was on the interface.
+    pub anew: bool,
     /// What an operator should know, in words.
     pub problem: Option<String>,
     /// With the generic hook: the interfaces below it, which should not merge frames.
@@ -68,12 +70,14 @@ impl Dataplane {
         let detached = |problem| Attached {
             interface: interface.to_owned(),
             mode: AttachMode::Detached,
+            anew: false,
             problem: Some(problem),
             below: Vec::new(),
         };
         let Some(hook) = hook::look(netlink, interface).await.map_err(Error::Netlink)? else {
             return Ok(detached(format!("there is no interface {interface}")));
         };
+        let mut anew = false;
         let mode = if hook.program == Some(self.program_id) {
             hook.mode
         } else if let Some(mode) = self.adopt(netlink, interface, others).await? {
@@ -83,6 +87,7 @@ impl Dataplane {
             match self.attach_anew(interface, hook) {
                 Ok(mode) => {
                     info!(interface, %mode, "attached");
+                    anew = true;
                     mode
                 }
                 Err(error) => {
@@ -92,8 +97,13 @@ impl Dataplane {
                 }
             }
         };
-        let mut attached =
-            Attached { interface: interface.to_owned(), mode, problem: None, below: Vec::new() };
+        let mut attached = Attached {
+            interface: interface.to_owned(),
+            mode,
+            anew,
+            problem: None,
+            below: Vec::new(),
+        };
         if mode == AttachMode::Generic {
             attached.problem = Some(format!(
                 "{interface} has the generic XDP hook: its driver knows no native one, so it is \

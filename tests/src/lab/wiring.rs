@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
 use nix::net::if_::if_nametoindex;
-use rtnetlink::packet_route::address::AddressHeaderFlags;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, CacheInfo};
 use rtnetlink::packet_route::link::{
     InfoBridge, InfoData, InfoVeth, LinkAttribute, LinkMessage, MacVlanMode, State,
 };
@@ -160,11 +160,24 @@ impl Link {
 
     /// Adds an address with the length of its network ("192.0.2.1/24"), usable at once.
     pub fn address(&self, address: &str) -> Result<&Self> {
+        self.add_address(address, None)
+    }
+
+    /// The same for one from which the host begins nothing as long as it has others: an IPv6
+    /// address whose preferred lifetime is over (RFC 6724, section 5, rule 3).
+    pub fn virtual_address(&self, address: &str) -> Result<&Self> {
+        let mut lifetimes = CacheInfo::default();
+        lifetimes.ifa_valid = u32::MAX;
+        self.add_address(address, Some(AddressAttribute::CacheInfo(lifetimes)))
+    }
+
+    fn add_address(&self, address: &str, lifetimes: Option<AddressAttribute>) -> Result<&Self> {
         let network = prefix(address)?;
         self.netlink(|netlink, index| {
             let mut add = netlink.address().add(index, network.addr(), network.prefix_len());
             if network.addr().is_ipv6() {
                 add.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+                add.message_mut().attributes.extend(lifetimes);
             }
             add.execute()
         })

@@ -152,7 +152,7 @@ impl Site {
         director_link.route("198.51.100.0/24")?.route("2001:db8:1::/64")?;
         for family in Family::BOTH {
             for number in 0..VIPS {
-                director_link.address(&host_prefix(family.vip(number)))?;
+                director_link.virtual_address(&host_prefix(family.vip(number)))?;
             }
         }
         let servers =

@@ -4,7 +4,7 @@ use crate::setting::{FAST, Scene, Text, WEB, nginx};
 use anyhow::{Context, Result, ensure};
 use lb_common::api::{Mode, Scheduler, ServerState, Verdict};
 use lb_tests::lab::{Authority, Connection, Host, Lab, Nginx, SOON, wait_until};
-use lb_tests::site::Site;
+use lb_tests::site::{Family, Site};
 use std::cell::RefCell;
 
 /// Ports of nginx.
@@ -12,12 +12,22 @@ const PLAIN: u16 = 8000;
 const TLS: u16 = 8443;
 
 #[test]
-fn http_status() {
+fn http_status_v4() {
+    http_status(Family::V4);
+}
+
+#[test]
+fn http_status_v6() {
+    http_status(Family::V6);
+}
+
+fn http_status(family: Family) {
     Lab::story("check-http", |lab| {
         let site = Site::new(lab, 2)?;
         let nginx = [nginx(&site.servers[0].host, PLAIN)?, nginx(&site.servers[1].host, PLAIN)?];
         let check = format!("check: {{ type: http, path: /check.txt, {FAST} }}");
-        let scene = Scene::start(lab, site, &[Text { port: PLAIN, fields: &[&check], ..WEB }])?;
+        let service = Text { family, port: PLAIN, fields: &[&check], ..WEB };
+        let scene = Scene::start(lab, site, &[service])?;
         scene.follows(
             || nginx[0].remove("check.txt"),
             "404",

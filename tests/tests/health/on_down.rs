@@ -2,9 +2,9 @@
 
 use crate::setting::{FAST, Scene, Text, WEB, nginx, seconds};
 use anyhow::{Context, Result, ensure};
-use lb_common::api::Verdict;
+use lb_common::api::{Mode, Verdict};
 use lb_tests::lab::{Lab, Nginx};
-use lb_tests::site::{ECHO, Site};
+use lb_tests::site::{ECHO, Family, Site};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
@@ -15,9 +15,28 @@ const CHECKED: u16 = 8000;
 const CONNECTIONS: usize = 6;
 
 #[test]
-fn a_client_that_only_reads_is_reset() {
-    Lab::story("down-reset", |lab| {
-        let (scene, mut nginx) = start(lab, "on_down: reset")?;
+fn a_client_that_only_reads_is_reset_nat_v4() {
+    reset(Mode::Nat, Family::V4);
+}
+
+#[test]
+fn a_client_that_only_reads_is_reset_nat_v6() {
+    reset(Mode::Nat, Family::V6);
+}
+
+#[test]
+fn a_client_that_only_reads_is_reset_dr_v6() {
+    reset(Mode::Dr, Family::V6);
+}
+
+#[test]
+fn a_client_that_only_reads_is_reset_tunnel_v4() {
+    reset(Mode::Tunnel, Family::V4);
+}
+
+fn reset(mode: Mode, family: Family) {
+    Lab::story(&format!("down-reset-{mode}"), |lab| {
+        let (scene, mut nginx) = start(lab, mode, family, "on_down: reset")?;
         let mut streams = open(&scene)?;
         nginx[0].stop()?;
         scene.wait_for_verdict("web1", Verdict::Down)?;
@@ -38,7 +57,7 @@ fn a_client_that_only_reads_is_reset() {
 #[test]
 fn connections_live_on_where_they_are_kept() {
     Lab::story("down-keep", |lab| {
-        let (scene, mut nginx) = start(lab, "on_down: keep")?;
+        let (scene, mut nginx) = start(lab, Mode::Nat, Family::V4, "on_down: keep")?;
         let mut streams = open(&scene)?;
         nginx[0].stop()?;
         scene.wait_for_verdict("web1", Verdict::Down)?;
@@ -52,12 +71,13 @@ fn connections_live_on_where_they_are_kept() {
     });
 }
 
-fn start(lab: &Lab, on_down: &str) -> Result<(Scene, [Nginx; 2])> {
+fn start(lab: &Lab, mode: Mode, family: Family, on_down: &str) -> Result<(Scene, [Nginx; 2])> {
     let site = Site::new(lab, 2)?;
     let nginx = [nginx(&site.servers[0].host, CHECKED)?, nginx(&site.servers[1].host, CHECKED)?];
     let check = format!("check: {{ type: tcp, port: {CHECKED}, {FAST} }}");
     let fields = [&*check, on_down];
-    let echo = Text { name: "echo", vip: (0, ECHO), port: ECHO, fields: &fields, ..WEB };
+    let echo =
+        Text { name: "echo", family, vip: (0, ECHO), mode, port: ECHO, fields: &fields, ..WEB };
     let scene = Scene::start(lab, site, &[echo])?;
     for server in ["web1", "web2"] {
         scene.wait_for_verdict(server, Verdict::Up)?;

@@ -5,7 +5,7 @@ use lb_common::api::{
     Connections, Health, Mode, Protocol, Scheduler, Server, ServerState, Verdict,
 };
 use lb_tests::lab::{Client, Host, Lab, Nginx, SOON, wait_until};
-use lb_tests::site::{Director, Family, HTTP, Site, director};
+use lb_tests::site::{Director, Family, HTTP, Site, director, endpoint};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -22,6 +22,8 @@ pub(crate) const FAST: &str = "interval: 300ms, timeout: 250ms, rise: 2, fall: 2
 #[derive(Clone, Copy)]
 pub(crate) struct Text<'a> {
     pub(crate) name: &'a str,
+    /// Of its addresses.
+    pub(crate) family: Family,
     /// Number and port of its virtual address.
     pub(crate) vip: (u16, u16),
     pub(crate) protocol: Protocol,
@@ -38,6 +40,7 @@ pub(crate) struct Text<'a> {
 /// The servers' own HTTP by NAT, on two of them in turn.
 pub(crate) const WEB: Text<'_> = Text {
     name: "web",
+    family: Family::V4,
     vip: (0, HTTP),
     protocol: Protocol::Tcp,
     mode: Mode::Nat,
@@ -51,8 +54,8 @@ pub(crate) const WEB: Text<'_> = Text {
 pub(crate) fn config(services: &[Text<'_>]) -> String {
     let mut text = "interfaces: [eth0]\nservices:\n".to_owned();
     for service in services {
-        let Text { name, vip: (number, port), protocol, mode, scheduler, .. } = service;
-        let address = SocketAddr::new(Family::V4.vip(*number), *port);
+        let Text { name, family, vip: (number, port), protocol, mode, scheduler, .. } = service;
+        let address = endpoint(family.vip(*number), *port);
         let _ = write!(
             text,
             "  - name: {name}\n    address: {address}\n    protocol: {protocol}\n    mode: {mode}\n    \
@@ -63,7 +66,7 @@ pub(crate) fn config(services: &[Text<'_>]) -> String {
         }
         text += "    servers:\n";
         for (index, fields) in service.servers.iter().enumerate() {
-            let address = SocketAddr::new(Family::V4.server(index), service.port);
+            let address = endpoint(family.server(index), service.port);
             let separator = if fields.is_empty() { "" } else { ", " };
             let _ = writeln!(
                 text,
@@ -91,10 +94,10 @@ impl Scene {
         let first = services.first().context("a service")?;
         let director = director(lab, &site.director, &config(services))?;
         let client = site.client.client().from_address(match first.mode {
-            Mode::Nat => Family::V4.routed_client(),
-            Mode::Dr | Mode::Tunnel => Family::V4.direct_client(),
+            Mode::Nat => first.family.routed_client(),
+            Mode::Dr | Mode::Tunnel => first.family.direct_client(),
         });
-        let vip = (Family::V4.vip(first.vip.0), first.vip.1);
+        let vip = (first.family.vip(first.vip.0), first.vip.1);
         Ok(Self { site, director, client, vip, service: first.name.to_owned() })
     }
 
@@ -187,7 +190,10 @@ impl Scene {
 /// and `/check.txt`.
 pub(crate) fn nginx(host: &Host, port: u16) -> Result<Nginx> {
     let files = [("name", host.name()), ("check.txt", "still alive")];
-    Nginx::start(host, &files, &format!("server {{ listen {port}; }}"))
+    // The default closes a connection after a thousand requests.
+    let block =
+        format!("server {{ listen {port}; listen [::]:{port}; keepalive_requests 1000000; }}");
+    Nginx::start(host, &files, &block)
 }
 
 /// Does `work` in the background while `meanwhile` goes on.

@@ -2,7 +2,7 @@
 
 use crate::setting::{FAST, Scene, Text, WEB, nginx, seconds};
 use anyhow::{Result, ensure};
-use lb_common::api::{Scheduler, ServerState, Verdict};
+use lb_common::api::{EventKind, Scheduler, ServerState, Verdict};
 use lb_tests::lab::{Connection, Lab, wait_until};
 use lb_tests::site::Site;
 
@@ -19,7 +19,7 @@ fn a_server_that_comes_back_starts_slowly() {
         let service = Text {
             scheduler: Scheduler::Wrr,
             port: NGINX,
-            fields: &[&check, "slow_start: 8s"],
+            fields: &[&check, "slow_start: 5s"],
             servers: &["weight: 100", "weight: 100"],
             ..WEB
         };
@@ -61,6 +61,7 @@ fn backups_serve_while_nobody_else_does_and_then_the_fallback() {
         let scene = Scene::start(lab, site, &[service])?;
         scene.only(&["web1", "web2"])?;
         scene.wait_for_state("web3", ServerState::Standby)?;
+        let before = scene.director.events()?.len();
         nginx[0].stop()?;
         scene.only(&["web2"])?;
         nginx[1].stop()?;
@@ -72,7 +73,26 @@ fn backups_serve_while_nobody_else_does_and_then_the_fallback() {
         scene.only(&["web3"])?;
         nginx[0].resume()?;
         scene.only(&["web1"])?;
-        scene.wait_for_state("web3", ServerState::Standby)
+        scene.wait_for_state("web3", ServerState::Standby)?;
+        // Each change is told once, whatever the checks have found over and over meanwhile.
+        let events = scene.director.events()?.split_off(before);
+        let of = |kind, server: Option<&str>| -> Vec<&str> {
+            let events = events.iter().filter(|event| event.kind == kind);
+            let events = events.filter(|event| event.server.as_deref() == server);
+            events.map(|event| &*event.message).collect()
+        };
+        let tiers = of(EventKind::Service, None);
+        let expected = ["its backups", "its fallback", "its backups", "its servers"];
+        let same = tiers.iter().zip(expected).all(|(words, tier)| words.ends_with(tier));
+        ensure!(tiers.len() == expected.len() && same, "{tiers:?}");
+        for (server, expected) in
+            [("web1", &["down", "up"][..]), ("web2", &["down"]), ("web3", &["down", "up"])]
+        {
+            let told = of(EventKind::Health, Some(server));
+            let same = told.iter().zip(expected).all(|(words, verdict)| words.starts_with(verdict));
+            ensure!(told.len() == expected.len() && same, "{server}: {told:?}");
+        }
+        Ok(())
     });
 }
 

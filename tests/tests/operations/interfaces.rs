@@ -2,7 +2,7 @@
 
 use crate::setting::{client, web};
 use anyhow::ensure;
-use lb_common::api::{AttachMode, Mode};
+use lb_common::api::{AttachMode, EventKind, Mode};
 use lb_tests::lab::{Lab, SOON, wait_until};
 use lb_tests::site::{self, Family, HTTP, Site, director};
 
@@ -41,6 +41,9 @@ fn an_interface_that_comes_back_is_used_again() {
         let status = director.status()?;
         ensure!(status.pid == pid && status.warnings.is_empty(), "{status:?}");
         ensure!(link.xdp()?.is_some(), "no program on the new interface");
+        let told = director.events()?.into_iter().filter(|one| one.kind == EventKind::Interface);
+        let told: Vec<String> = told.map(|event| event.message).collect();
+        ensure!(told == ["eth0: detached", "eth0: native"], "{told:?}");
         Ok(())
     });
 }

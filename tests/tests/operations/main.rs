@@ -2,6 +2,7 @@
 
 mod setting;
 
+mod access;
 mod bad_config;
 mod drain;
 mod generic;
@@ -12,6 +13,7 @@ mod kills;
 mod next_hops;
 mod numbers;
 mod packet_log;
+mod repairs;
 mod restarts;
 mod state_dir;
 mod taking_down;

@@ -106,18 +106,24 @@ pub(crate) fn pinned(director: &Director) -> Result<Pinned> {
     Ok(pinned)
 }
 
+/// A pin of a director's: a map's name, or `link-` and an interface.
+pub(crate) fn pin(director: &Director, name: &str) -> Result<PathBuf> {
+    let versions = fs::read_dir(director.pins())?;
+    let mut paths = versions.filter_map(|version| Some(version.ok()?.path().join(name)));
+    paths.find(|path| path.exists()).with_context(|| format!("no pin {name}"))
+}
+
+/// A director's map, as anybody with the rights may open it.
+pub(crate) fn open(director: &Director, name: &str) -> Result<MapData> {
+    Ok(MapData::from_pin(pin(director, name)?)?)
+}
+
 /// What the maps that only the agent writes hold: services and servers, raw.
 pub(crate) fn maps(director: &Director) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let pin = |name: &str| -> Result<MapData> {
-        let versions = fs::read_dir(director.pins())?;
-        let paths = versions.filter_map(|version| Some(version.ok()?.path().join(name)));
-        let path = paths.into_iter().find(|path| path.exists()).context("no pins")?;
-        Ok(MapData::from_pin(path)?)
-    };
     let services: HashMap<_, [u8; size_of::<ServiceKey>()], [u8; size_of::<Service>()]> =
-        Map::HashMap(pin(map::SERVICES)?).try_into()?;
+        Map::HashMap(open(director, map::SERVICES)?).try_into()?;
     let servers: Array<_, [u8; size_of::<abi::Server>()]> =
-        Map::Array(pin(map::SERVERS)?).try_into()?;
+        Map::Array(open(director, map::SERVERS)?).try_into()?;
     let mut found = Vec::new();
     for entry in services.iter() {
         let (key, value) = entry?;

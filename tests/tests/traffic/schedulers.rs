@@ -1,10 +1,11 @@
 //! What each scheduler promises, seen from the client.
 
-use super::{Scene, servers, shares};
+use super::{Scene, servers, shares, web};
 use anyhow::{Result, ensure};
 use lb_common::api::{Mode, Protocol, Scheduler};
 use lb_tests::lab::Lab;
-use lb_tests::site::{Family, HTTP, HTTP_ALT, ServiceText, UDP};
+use lb_tests::site::{Family, HTTP, HTTP_ALT, ServiceText, UDP, VIPS};
+use std::collections::BTreeSet;
 
 #[test]
 fn wrr_keeps_the_weights_exactly() {
@@ -48,6 +49,37 @@ fn sh_spreads_many_clients() {
             let deviation = (n * p * (1.0 - p)).sqrt();
             ensure!((count as f64 - n * p).abs() < 5.0 * deviation, "{served:?}");
         }
+        Ok(())
+    });
+}
+
+/// Whoever asks, a virtual address has its server; the addresses have different ones.
+#[test]
+fn dh_sends_one_address_to_one_server() {
+    Lab::story("dh", |lab| {
+        let family = Family::V4;
+        let scene = Scene::with(lab, family, |site| {
+            let web = web(site, Mode::Nat, family, Scheduler::Dh, "", &[1, 1, 1]);
+            let at = |number| ServiceText {
+                name: format!("web{number}"),
+                vip: (family.vip(number), HTTP),
+                ..web.clone()
+            };
+            (0..VIPS).map(at).collect()
+        })?;
+        let neighbour = lab.host("neighbour")?;
+        let link = scene.site.lan.join(&neighbour, "eth0")?;
+        link.address("203.0.113.77/24")?.route("192.0.2.0/24")?;
+        let mut used = BTreeSet::new();
+        for number in 0..VIPS {
+            let vip = (family.vip(number), HTTP);
+            let tally = scene.client.tally(vip, 20)?;
+            ensure!(tally.len() == 1, "{number}: {tally:?}");
+            let other = neighbour.client().tally(vip, 20)?;
+            ensure!(other.keys().eq(tally.keys()), "{number}: {tally:?}, {other:?}");
+            used.extend(tally.into_keys());
+        }
+        ensure!(used.len() > 1, "all {VIPS} addresses have {used:?}");
         Ok(())
     });
 }
