@@ -42,8 +42,7 @@ impl Maps {
             let info = pinned(name)?.info().map_err(|source| Error::Map { name, source })?;
             Ok(info.max_entries())
         };
-        let slots =
-            Slots::open(&pinned(map::SLOTS)?, size(map::SLOTS)?).map_err(mapped(map::SLOTS))?;
+        let slots = Slots::new(pinned(map::SLOTS)?, size(map::SLOTS)?);
         let loads =
             Loads::open(&pinned(map::LOADS)?, size(map::LOADS)?).map_err(mapped(map::LOADS))?;
         let loads = Arc::new(loads);
@@ -100,9 +99,10 @@ impl Maps {
         })?;
         // Of the slots, those that are in use: the whole map may be large.
         let mut slots = vec![0; self.slots.len()];
-        for service in services.values() {
-            self.slots.copy(service.table, service.slots, &mut slots);
-        }
+        let runs = services
+            .values()
+            .map(|service: &Service| service.table..service.table.saturating_add(service.slots));
+        self.slots.read(runs.collect(), &mut slots).map_err(mapped(map::SLOTS))?;
         let Raw(sources) = self.sources.get(&0, 0).map_err(failed(map::SOURCES))?;
         Ok(Observed {
             service_capacity: self.service_capacity,

@@ -46,6 +46,15 @@ impl Observed {
         self.slots.get(start..start.checked_add(service.slots as usize)?)
     }
 
+    /// Whether another image has the same in all that matters.
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.services == other.services
+            && self.servers == other.servers
+            && self.links == other.links
+            && self.sources == other.sources
+            && self.services.values().all(|service| self.table(service) == other.table(service))
+    }
+
     /// Does to this image what an operation does to the maps.
     pub fn apply(&mut self, op: &Op) {
         match op {
