@@ -97,17 +97,16 @@ impl Maps {
         read(&self.all.links, map::LINKS, |ifindex: &u32, value: &Link| {
             links.insert(*ifindex, *value);
         })?;
-        // Of the slots, those that are in use: the whole map may be large.
-        let mut slots = vec![0; self.slots.len()];
         let runs = services
             .values()
             .map(|service: &Service| service.table..service.table.saturating_add(service.slots));
-        self.slots.read(runs.collect(), &mut slots).map_err(mapped(map::SLOTS))?;
+        let slots = self.slots.read(runs.collect()).map_err(mapped(map::SLOTS))?;
         let Raw(sources) = self.sources.get(&0, 0).map_err(failed(map::SOURCES))?;
         Ok(Observed {
             service_capacity: self.service_capacity,
             services,
             servers,
+            slot_capacity: self.slots.len(),
             slots,
             link_capacity: self.link_capacity,
             links,

@@ -26,8 +26,8 @@ impl Slots {
         Self { map, slots, window: None }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.slots as usize
+    pub(super) fn len(&self) -> u32 {
+        self.slots
     }
 
     /// Writes a run of slots; refuses one that reaches beyond the map.
@@ -49,11 +49,15 @@ impl Slots {
         Ok(())
     }
 
-    /// Reads the parts of runs that are within the map, to the same places in `image`.
-    pub(super) fn read(&self, mut runs: Vec<Range<u32>>, image: &mut [u32]) -> io::Result<()> {
+    /// An image of the map up to the last slot of these runs, with their slots; a run that reaches
+    /// beyond the map is left out.
+    pub(super) fn read(&self, mut runs: Vec<Range<u32>>) -> io::Result<Vec<u32>> {
+        runs.retain(|run| run.end <= self.slots);
         runs.sort_unstable_by_key(|run| run.start);
+        let end = runs.iter().map(|run| run.end).max().unwrap_or(0);
+        let mut image = vec![0; end as usize];
         let mut last = None;
-        for piece in runs.into_iter().flat_map(|run| pieces(run.start..run.end.min(self.slots))) {
+        for piece in runs.into_iter().flat_map(pieces) {
             let window = Window::around(piece.start, last.take(), &self.map, self.slots)?;
             let copies = image.get_mut(piece.start as usize..piece.end as usize);
             for (copy, slot) in copies.unwrap_or_default().iter_mut().zip(window.run(&piece)) {
@@ -61,7 +65,7 @@ impl Slots {
             }
             last = Some(window);
         }
-        Ok(())
+        Ok(image)
     }
 }
 
