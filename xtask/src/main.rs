@@ -1,5 +1,6 @@
 //! What a developer types. Each command installs what it needs below `target/` and says so.
 
+mod bench;
 mod ci;
 mod debian;
 mod demo;
@@ -41,6 +42,11 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Build everything optimised, then measure (as root)
+    Bench {
+        #[command(subcommand)]
+        what: bench::Bench,
+    },
     /// Check formatting, imports and lints, then do what `test` does (as root)
     Ci,
 }
@@ -62,6 +68,7 @@ fn run(task: Task) -> Result<()> {
         Task::BuildEbpf { release: _ } => ebpf::build(&project).map(drop),
         Task::Demo { args } => demo::run(&project, &args).map(|never| match never {}),
         Task::Test { args } => test::run(&project, &args).map(|never| match never {}),
+        Task::Bench { what } => bench::run(&project, what).map(|never| match never {}),
         Task::Ci => ci::run(&project).map(|never| match never {}),
     }
 }

@@ -58,6 +58,11 @@ impl Project {
         })
     }
 
+    /// Where the programs of an optimised build are.
+    pub(crate) fn release_bin(&self) -> PathBuf {
+        self.bin.with_file_name("release")
+    }
+
     /// `program`, to run in the workspace's root.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);

@@ -1,6 +1,7 @@
 use super::{
     Options, drivers,
     reload::{Loaded, Reload},
+    resetting::Resetting,
     running::{Running, target},
     wait_until,
     watch::Watch,
@@ -20,7 +21,7 @@ use crate::{
 use anyhow::{Result, bail};
 use lb_common::api::{AttachMode, Verdict};
 use rtnetlink::Handle;
-use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 use tracing::{debug, error, info};
 
 /// All that the agent knows and owns.
@@ -42,8 +43,10 @@ pub(super) struct Agent {
     pub(super) flows: Flows,
     pub(super) events: EventLog,
     pub(super) sweeper: Sweeper,
-    /// The servers whose connections are being reset.
-    pub(super) resetting: HashSet<Place>,
+    pub(super) resetting: Resetting,
+    /// Whether the maps hold all that is desired, nothing more, and nothing has been done since
+    /// that was planned as a whole.
+    pub(super) settled: bool,
     pub(super) reload: Reload,
     pub(super) watch: Watch,
     pub(super) cache: schedule::Cache,
@@ -76,6 +79,8 @@ impl Agent {
     pub(super) fn new(parts: Parts) -> Result<Self> {
         let Parts { options, config, store, resolver, dataplane, .. } = parts;
         let observed = dataplane.observe()?;
+        let resetting = Resetting::of(&observed);
+        parts.sweeper.reset(resetting.places());
         Ok(Self {
             options,
             started: Instant::now(),
@@ -92,7 +97,8 @@ impl Agent {
             look: Arc::default(),
             events: parts.events,
             sweeper: parts.sweeper,
-            resetting: HashSet::new(),
+            resetting,
+            settled: false,
             reload: Reload::default(),
             watch: Watch::default(),
             cache: schedule::Cache::default(),

@@ -54,7 +54,7 @@ impl Agent {
     /// Applies the edits in force, but for the maps.
     fn follow_edits(&mut self) -> Extent {
         let changed = self.running.apply(&self.edits);
-        follow(&mut self.resolver, &self.running.config);
+        follow(&mut self.resolver, &self.running.config, &changed.hosts);
         self.follow_config(&changed);
         changed.extent
     }

@@ -1,14 +1,12 @@
 //! Leading the data plane to what is desired.
 
-use super::agent::Agent;
+use super::{agent::Agent, resetting::Resetting};
 use crate::{
     desired::{self, Desired, Inputs},
-    plan::{Ledger, Op, PlanError},
-    sweep::Place,
+    plan::{Ledger, Observed, Op, PlanError},
 };
 use anyhow::Result;
-use lb_common::{abi::server_flags, api::EventKind};
-use std::collections::HashSet;
+use lb_common::api::EventKind;
 use tracing::{debug, warn};
 
 impl Agent {
@@ -20,6 +18,7 @@ impl Agent {
     pub(super) fn converge(&mut self) -> Result<usize> {
         let ops = self.plan()?;
         self.apply(&ops)?;
+        self.settled = true;
         Ok(ops.len())
     }
 
@@ -62,21 +61,28 @@ impl Agent {
 
     /// Files anew what the maps hold, after a plan that wasn't carried out.
     pub(super) fn refile(&mut self) {
+        self.settled = false;
         self.ledger = Ledger::new(&self.observed);
     }
 
     /// Does what was planned.
     pub(super) fn apply(&mut self, ops: &[Op]) -> Result<()> {
+        let mut resets = false;
         for op in ops {
             debug!(?op, "apply");
+            self.settled = false;
             if let Err(error) = self.dataplane.apply(op) {
-                self.observe()?;
+                let observed = self.dataplane.observe()?;
+                self.take_observed(observed);
                 return Err(error.into());
             }
             self.observed.apply(op);
+            if let Op::WriteServer { index, value } = op {
+                resets |= self.resetting.follow(*index, value);
+            }
         }
-        if !ops.is_empty() {
-            self.wake_clients();
+        if resets {
+            self.sweeper.reset(self.resetting.places());
         }
         Ok(())
     }
@@ -115,9 +121,15 @@ impl Agent {
     }
 
     fn repair(&mut self) -> Result<()> {
-        // What is known to be missing is no drift.
-        self.converge()?;
-        self.observe()?;
+        if !self.settled {
+            // What is known to be missing is no drift.
+            self.converge()?;
+        }
+        let observed = self.dataplane.observe()?;
+        if observed.agrees(&self.observed) {
+            return Ok(());
+        }
+        self.take_observed(observed);
         let repaired = self.converge()?;
         if repaired > 0 {
             let message = format!(
@@ -129,20 +141,14 @@ impl Agent {
         Ok(())
     }
 
-    fn observe(&mut self) -> Result<()> {
-        self.observed = self.dataplane.observe()?;
+    /// Goes on from what the maps hold, which is not what they should.
+    fn take_observed(&mut self, observed: Observed) {
+        self.observed = observed;
         self.refile();
-        Ok(())
-    }
-
-    /// Has the clients of servers poked whose connections are to be reset.
-    fn wake_clients(&mut self) {
-        let resets =
-            self.observed.present().filter(|(_, one)| one.flags & server_flags::RESETS != 0);
-        let servers: HashSet<Place> = resets.map(|(index, one)| (index, one.generation)).collect();
-        if servers != self.resetting {
-            self.sweeper.reset(servers.clone());
-            self.resetting = servers;
+        let resetting = Resetting::of(&self.observed);
+        if resetting != self.resetting {
+            self.resetting = resetting;
+            self.sweeper.reset(self.resetting.places());
         }
     }
 }

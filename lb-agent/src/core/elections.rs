@@ -2,7 +2,7 @@
 
 use super::{
     agent::Agent,
-    running::{Changed, Extent, Serving, Surroundings, Targets, target, unix_time},
+    running::{Changed, Extent, Hosts, Serving, Surroundings, Targets, target, unix_time},
 };
 use crate::{
     config::{Server, Service},
@@ -34,7 +34,8 @@ impl Agent {
                 }
             }
         }
-        self.follow_config(&Changed { extent: Extent::Everything, targets: Targets::All, serving });
+        let (extent, targets) = (Extent::Everything, Targets::All);
+        self.follow_config(&Changed { extent, targets, serving, hosts: Hosts::All });
     }
 
     /// Checks what is to be checked by now, and holds the elections that a change asks for. What

@@ -8,6 +8,7 @@ mod converge;
 mod drivers;
 mod elections;
 mod reload;
+mod resetting;
 mod running;
 mod view;
 mod watch;
@@ -26,6 +27,7 @@ use crate::{
 use agent::{Agent, Parts};
 use anyhow::{Context, Result};
 use lb_common::api::Problem;
+use running::{Hosts, addresses};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -95,7 +97,7 @@ pub async fn run(options: Options) -> Result<()> {
     warnings.extend(opened.warning);
 
     let mut resolver = Resolver::start().await.context("following routes and neighbours")?;
-    follow(&mut resolver, &opened.store.edits().apply(&config).config);
+    follow(&mut resolver, &opened.store.edits().apply(&config).config, &Hosts::All);
     learn_ways(&mut resolver).await;
     let listener = Listener::bind(&options.socket, config.group.as_deref()).await?;
 
@@ -161,10 +163,17 @@ pub async fn run(options: Options) -> Result<()> {
     agent.end()
 }
 
-/// Has the resolver follow the servers of a configuration.
-fn follow(resolver: &mut Resolver, config: &config::Config) {
-    let members = config.services.iter().flat_map(|service| service.members());
-    resolver.want(members.map(|server| server.address.ip()).collect());
+/// Has the resolver follow the servers of a configuration, of which this is other than before.
+fn follow(resolver: &mut Resolver, config: &config::Config, hosts: &Hosts) {
+    match hosts {
+        Hosts::All => {
+            let services = config.services.iter();
+            resolver.want(services.flat_map(|service| addresses(service)).collect());
+        }
+        Hosts::Exchange { out, with } => {
+            resolver.exchange(out.iter().copied(), with.iter().copied());
+        }
+    }
 }
 
 async fn wait_until(due: Option<Instant>) {

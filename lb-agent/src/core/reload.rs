@@ -88,14 +88,14 @@ impl Agent {
     async fn replace_file(&mut self, config: Config) -> Result<(), Refusal> {
         let group = self.running.file.group.clone();
         let (old, changed) = self.running.replace(config, &self.edits);
-        follow(&mut self.resolver, &self.running.config);
+        follow(&mut self.resolver, &self.running.config, &changed.hosts);
         learn_ways(&mut self.resolver).await;
         self.follow_config(&changed);
         let ops = match self.plan() {
             Ok(ops) => ops,
             Err(error) => {
                 let (_, changed) = self.running.replace(old, &self.edits);
-                follow(&mut self.resolver, &self.running.config);
+                follow(&mut self.resolver, &self.running.config, &changed.hosts);
                 self.follow_config(&changed);
                 let message = format!("{error}; the configuration stays as it was");
                 self.events.warn(EventKind::Reload, None, None, message.clone());

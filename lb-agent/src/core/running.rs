@@ -8,9 +8,9 @@ use crate::{
 };
 use lb_common::api::{AdminState, Verdict};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     mem,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -39,6 +39,8 @@ pub(super) struct Changed {
     pub(super) targets: Targets,
     /// Who took connections in the services that have changed.
     pub(super) serving: Serving,
+    /// Which servers are to be found otherwise than before.
+    pub(super) hosts: Hosts,
 }
 
 /// How far a change goes.
@@ -60,6 +62,19 @@ pub(super) enum Targets {
         out: Vec<Target>,
         /// From now on.
         with: Vec<Target>,
+    },
+}
+
+/// Whose ways are to be followed.
+pub(super) enum Hosts {
+    /// Those of all servers.
+    All,
+    /// As before, but for these.
+    Exchange {
+        /// Not any more.
+        out: BTreeSet<IpAddr>,
+        /// From now on, if they weren't yet.
+        with: BTreeSet<IpAddr>,
     },
 }
 
@@ -105,28 +120,41 @@ impl Running {
 
     /// Applies the edits to the file. Elections are due.
     pub(super) fn apply(&mut self, edits: &Edits) -> Changed {
-        let applied = edits.apply(&self.file);
+        let mut applied = edits.apply(&self.file);
+        for (new, old) in applied.config.services.iter_mut().zip(&self.config.services) {
+            // One that was edited before is made anew each time.
+            if !Arc::ptr_eq(new, old) && new == old {
+                *new = Arc::clone(old);
+            }
+        }
         self.conflicts = applied.conflicts;
         let old = mem::replace(&mut self.config, applied.config);
         let new = &self.config.services;
-        let serving = self.serving(&old.services);
         let same_names = old.services.len() == new.len()
             && old.services.iter().zip(new).all(|(old, new)| old.name == new.name);
         if !same_names {
+            let kept: HashSet<*const Service> = new.iter().map(Arc::as_ptr).collect();
+            let changed = (0..).zip(&old.services);
+            let changed = changed.filter(|(_, service)| !kept.contains(&Arc::as_ptr(service)));
+            let serving = self.serving(changed.map(|(place, service)| (place, &**service)));
             self.index();
-            return Changed { extent: Extent::Everything, targets: Targets::All, serving };
+            let (extent, targets) = (Extent::Everything, Targets::All);
+            return Changed { extent, targets, serving, hosts: Hosts::All };
         }
         let changed: Vec<usize> = (0..)
             .zip(old.services.iter().zip(new))
             .filter(|(_, (old, new))| !Arc::ptr_eq(old, new))
             .map(|(place, _)| place)
             .collect();
+        let before = || changed.iter().map(|&place| (place, &*old.services[place]));
+        let serving = self.serving(before());
+        let hosts = self.hosts(before());
         let (mut out, mut with) = (Vec::new(), Vec::new());
-        for &place in &changed {
-            self.ask(place, &old.services[place], &mut out, &mut with);
+        for (place, service) in before() {
+            self.ask(place, service, &mut out, &mut with);
         }
         let targets = Targets::Exchange { out, with };
-        Changed { extent: Extent::Services(changed), targets, serving }
+        Changed { extent: Extent::Services(changed), targets, serving, hosts }
     }
 
     /// The place of a service.
@@ -186,21 +214,35 @@ impl Running {
         (0..).zip(&self.elections).filter(|(_, one)| is_due(one)).map(|(place, _)| place).collect()
     }
 
-    /// Who takes connections in those services before a change that it has changed.
-    fn serving(&self, before: &[Arc<Service>]) -> Serving {
-        let new: HashSet<*const Service> = self.config.services.iter().map(Arc::as_ptr).collect();
+    /// Who takes connections in these services, as they were before a change.
+    fn serving<'a>(&self, before: impl Iterator<Item = (usize, &'a Service)>) -> Serving {
         let mut serving = Serving::new();
-        for (service, election) in before.iter().zip(&self.elections) {
-            if new.contains(&Arc::as_ptr(service)) {
-                continue;
-            }
-            for (server, standing) in service.members().zip(&election.standings) {
+        for (place, service) in before {
+            for (server, standing) in service.members().zip(self.standings(place)) {
                 if standing.share > 0 {
                     serving.insert((service.name.clone(), server.address));
                 }
             }
         }
         serving
+    }
+
+    /// What a change of these services, which are given as they were before, does to the servers'
+    /// addresses.
+    fn hosts<'a>(&self, before: impl Iterator<Item = (usize, &'a Service)>) -> Hosts {
+        let (mut out, mut with) = (BTreeSet::new(), BTreeSet::new());
+        for (place, service) in before {
+            out.extend(addresses(service));
+            with.extend(addresses(&self.config.services[place]));
+        }
+        out.retain(|address| !with.contains(address));
+        if !out.is_empty() {
+            // Other services may have them too.
+            for address in self.config.services.iter().flat_map(|service| addresses(service)) {
+                out.remove(&address);
+            }
+        }
+        Hosts::Exchange { out, with }
     }
 
     /// Files the targets of a service anew; adds those that nobody asked for before to `with`, and
@@ -260,6 +302,11 @@ impl Running {
 pub(super) fn target(service: &Service, server: &Server) -> Option<Target> {
     let check = service.check_of(server).filter(|_| server.admin != AdminState::Disabled)?;
     Some(Target::new(server.address, check))
+}
+
+/// The addresses of a service's members.
+pub(super) fn addresses(service: &Service) -> impl Iterator<Item = IpAddr> {
+    service.members().map(|server| server.address.ip())
 }
 
 /// Seconds since 1970.

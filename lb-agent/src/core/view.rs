@@ -18,6 +18,7 @@ use lb_common::{
 };
 use std::{
     borrow::Cow,
+    cell::OnceCell,
     collections::HashMap,
     net::{IpAddr, SocketAddr},
     time::Duration,
@@ -38,8 +39,8 @@ pub(super) struct View<'a> {
     counts: Cow<'a, Counts>,
     /// Seconds since 1970.
     wall: u64,
-    /// The services of the configuration file by name.
-    file: HashMap<&'a str, &'a config::Service>,
+    /// The services of the configuration file by name, once they are needed.
+    file: OnceCell<HashMap<&'a str, &'a config::Service>>,
 }
 
 impl<'a> View<'a> {
@@ -53,13 +54,7 @@ impl<'a> View<'a> {
                 _ => Cow::Borrowed(&agent.look.counts),
             },
             wall: unix_time(),
-            file: agent
-                .running
-                .file
-                .services
-                .iter()
-                .map(|one| (one.name.as_str(), &**one))
-                .collect(),
+            file: OnceCell::new(),
         })
     }
 
@@ -96,7 +91,7 @@ impl<'a> View<'a> {
             service: service.name.clone(),
             address: server.address,
             weight: server.weight,
-            configured_weight: self.configured(service, server).map(|server| server.weight),
+            configured_weight: self.configured(place, server).map(|server| server.weight),
             state: way.state(standing.map_or(ServerState::Checking, |standing| standing.state)),
             admin: server.admin,
             deadline: until.map(|until| until.saturating_sub(self.wall)),
@@ -191,12 +186,17 @@ impl<'a> View<'a> {
     }
 
     /// What the file says of a server.
-    fn configured(
-        &self,
-        service: &config::Service,
-        server: &config::Server,
-    ) -> Option<&config::Server> {
-        let service = self.file.get(service.name.as_str())?;
+    fn configured(&self, place: usize, server: &config::Server) -> Option<&config::Server> {
+        let name = self.agent.running.config.services[place].name.as_str();
+        let services = &self.agent.running.file.services;
+        // Most are where they are in the file.
+        let service = match services.get(place).filter(|service| service.name == name) {
+            Some(service) => &**service,
+            None => {
+                let by_name = || services.iter().map(|one| (one.name.as_str(), &**one)).collect();
+                self.file.get_or_init(by_name).get(name)?
+            }
+        };
         service.members().find(|one| one.name == server.name)
     }
 

@@ -38,6 +38,8 @@ impl Dataplane {
         folder.create().map_err(pins)?;
 
         let mut loader = EbpfLoader::new();
+        // The program depends on no type of the kernel's, and they are megabytes.
+        loader.btf(None);
         let mut warnings: Vec<String> = Vec::new();
         for spec in &SPECS {
             let path = folder.map(spec.name);

@@ -12,7 +12,7 @@ pub struct Loads(Mapped<AtomicI64>);
 impl Loads {
     /// Maps an array of i64.
     pub(super) fn open(map: &MapData, servers: u32) -> io::Result<Self> {
-        Mapped::open(map, servers).map(Self)
+        Mapped::open(map, 0, servers).map(Self)
     }
 
     /// A server's live connections; 0 for an index beyond the map. Below 0 when a connection ends

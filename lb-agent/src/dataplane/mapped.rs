@@ -20,8 +20,8 @@ pub(super) trait Atomic {}
 impl Atomic for AtomicU32 {}
 impl Atomic for AtomicI64 {}
 
-/// An array map that was made with `BPF_F_MMAPABLE`, in this process's memory: read and written
-/// without system calls.
+/// A part of an array map that was made with `BPF_F_MMAPABLE`, in this process's memory: read and
+/// written without system calls. All of it counts as the process's resident memory.
 pub(super) struct Mapped<T> {
     memory: NonNull<c_void>,
     values: usize,
@@ -32,21 +32,19 @@ impl<T: Atomic> Mapped<T> {
     /// How many numbers lie where one value is.
     pub(super) const STRIDE: usize = VALUE / size_of::<T>();
 
-    /// Maps an array of so many values of at most 8 bytes.
-    pub(super) fn open(map: &MapData, values: u32) -> io::Result<Self> {
+    /// Maps so many values of at most 8 bytes from the one that `first` numbers, which begins a
+    /// page.
+    pub(super) fn open(map: &MapData, first: u32, values: u32) -> io::Result<Self> {
         let values = values as usize;
-        let length = NonZeroUsize::new(values * VALUE)
-            .ok_or_else(|| io::Error::other("the map is empty"))?;
+        let offset = libc::off_t::from(first) * VALUE as libc::off_t;
+        let length =
+            NonZeroUsize::new(values * VALUE).ok_or_else(|| io::Error::other("nothing to map"))?;
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping, of a file that nobody can shrink.
-        let memory =
-            unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, map.fd().as_fd(), 0)? };
+        let memory = unsafe {
+            mmap(None, length, protection, MapFlags::MAP_SHARED, map.fd().as_fd(), offset)?
+        };
         Ok(Self { memory, values, numbers: PhantomData })
-    }
-
-    /// How many values there are.
-    pub(super) fn len(&self) -> usize {
-        self.values
     }
 
     /// All numbers, [`Self::STRIDE`] to a value.

@@ -42,8 +42,7 @@ impl Maps {
             let info = pinned(name)?.info().map_err(|source| Error::Map { name, source })?;
             Ok(info.max_entries())
         };
-        let slots =
-            Slots::open(&pinned(map::SLOTS)?, size(map::SLOTS)?).map_err(mapped(map::SLOTS))?;
+        let slots = Slots::new(pinned(map::SLOTS)?, size(map::SLOTS)?);
         let loads =
             Loads::open(&pinned(map::LOADS)?, size(map::LOADS)?).map_err(mapped(map::LOADS))?;
         let loads = Arc::new(loads);
@@ -98,16 +97,16 @@ impl Maps {
         read(&self.all.links, map::LINKS, |ifindex: &u32, value: &Link| {
             links.insert(*ifindex, *value);
         })?;
-        // Of the slots, those that are in use: the whole map may be large.
-        let mut slots = vec![0; self.slots.len()];
-        for service in services.values() {
-            self.slots.copy(service.table, service.slots, &mut slots);
-        }
+        let runs = services
+            .values()
+            .map(|service: &Service| service.table..service.table.saturating_add(service.slots));
+        let slots = self.slots.read(runs.collect()).map_err(mapped(map::SLOTS))?;
         let Raw(sources) = self.sources.get(&0, 0).map_err(failed(map::SOURCES))?;
         Ok(Observed {
             service_capacity: self.service_capacity,
             services,
             servers,
+            slot_capacity: self.slots.len(),
             slots,
             link_capacity: self.link_capacity,
             links,

@@ -84,6 +84,17 @@ impl Resolver {
         }
     }
 
+    /// Follows `with` from now on and `out` no more, and the others as before.
+    pub fn exchange(
+        &mut self,
+        out: impl IntoIterator<Item = IpAddr>,
+        with: impl IntoIterator<Item = IpAddr>,
+    ) {
+        if self.table.exchange(out, with) {
+            self.ask_at = Some(Instant::now());
+        }
+    }
+
     /// What is known about the wanted addresses. One that the kernel hasn't been asked about yet
     /// is not in it.
     pub fn resolutions(&self) -> &BTreeMap<IpAddr, Resolution> {

@@ -45,8 +45,18 @@ pub(super) struct Table {
 impl Table {
     /// Follows these addresses from now on, and no others. Returns whether some are new.
     pub(super) fn want(&mut self, wanted: BTreeSet<IpAddr>) -> bool {
-        let dropped: Vec<IpAddr> = self.wanted.difference(&wanted).copied().collect();
-        for address in dropped {
+        let out: Vec<IpAddr> = self.wanted.difference(&wanted).copied().collect();
+        self.exchange(out, wanted)
+    }
+
+    /// Follows `with` from now on and `out` no more. Returns whether some are new.
+    pub(super) fn exchange(
+        &mut self,
+        out: impl IntoIterator<Item = IpAddr>,
+        with: impl IntoIterator<Item = IpAddr>,
+    ) -> bool {
+        for address in out {
+            self.wanted.remove(&address);
             self.unasked.remove(&address);
             self.resolutions.remove(&address);
             self.change.addresses.remove(&address);
@@ -54,10 +64,13 @@ impl Table {
                 self.leave(&route, address);
             }
         }
-        let new: Vec<IpAddr> = wanted.difference(&self.wanted).copied().collect();
-        let some_new = !new.is_empty();
-        self.unasked.extend(new);
-        self.wanted = wanted;
+        let mut some_new = false;
+        for address in with {
+            if self.wanted.insert(address) {
+                self.unasked.insert(address);
+                some_new = true;
+            }
+        }
         some_new
     }
 

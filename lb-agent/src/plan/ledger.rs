@@ -49,7 +49,7 @@ impl Ledger {
         Self {
             ids,
             indexes,
-            runs: Runs::new(observed.slots.len() as u32, survey.used),
+            runs: Runs::new(observed.slot_capacity, survey.used),
             sound: survey.sound,
             known: observed.indexes(),
             members,

@@ -11,7 +11,10 @@ pub struct Observed {
     pub services: HashMap<ServiceKey, Service>,
     /// The servers map, whole; of entries that are not present only the generation matters.
     pub servers: Vec<Server>,
-    /// The slots map, whole; only the slots that services use matter.
+    /// How many slots there are.
+    pub slot_capacity: u32,
+    /// The slots map from its beginning; it may end where no service uses the rest, and only the
+    /// slots that services use matter.
     pub slots: Vec<u32>,
     /// How many links there may be.
     pub link_capacity: u32,
@@ -46,6 +49,15 @@ impl Observed {
         self.slots.get(start..start.checked_add(service.slots as usize)?)
     }
 
+    /// Whether another image has the same in all that matters.
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.services == other.services
+            && self.servers == other.servers
+            && self.links == other.links
+            && self.sources == other.sources
+            && self.services.values().all(|service| self.table(service) == other.table(service))
+    }
+
     /// Does to this image what an operation does to the maps.
     pub fn apply(&mut self, op: &Op) {
         match op {
@@ -56,9 +68,12 @@ impl Observed {
                 }
             }
             Op::WriteTable { start, slots } => {
-                let start = *start as usize;
-                if let Some(run) = self.slots.get_mut(start..start + slots.len()) {
-                    run.copy_from_slice(slots);
+                let run = *start as usize..*start as usize + slots.len();
+                if run.end > self.slots.len() && run.end <= self.slot_capacity as usize {
+                    self.slots.resize(run.end, 0);
+                }
+                if let Some(image) = self.slots.get_mut(run) {
+                    image.copy_from_slice(slots);
                 }
             }
             Op::WriteService { key, value } => {

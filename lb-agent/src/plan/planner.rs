@@ -12,7 +12,7 @@ pub(super) fn check_limits(desired: &Desired, observed: &Observed) -> Result<(),
     for (limit, have, need) in [
         ("services", observed.service_capacity, services),
         ("servers", observed.servers.len() as u32, servers),
-        ("slots", observed.slots.len() as u32, slots),
+        ("slots", observed.slot_capacity, slots),
     ] {
         if need > u64::from(have) {
             return Err(PlanError::Limit { limit, have, need });

@@ -25,7 +25,8 @@ fn empty(services: u32, servers: u32, slots: u32) -> Observed {
         service_capacity: services,
         services: HashMap::new(),
         servers: vec![Server::new_zeroed(); servers as usize],
-        slots: vec![0; slots as usize],
+        slot_capacity: slots,
+        slots: Vec::new(),
         link_capacity: 8,
         links: BTreeMap::new(),
         sources: Box::new(Sources::EMPTY),
@@ -297,6 +298,8 @@ proptest! {
             }
             maps.servers[which.index(2 * CAPACITY as usize)].service = id;
         }
+        // As one reads it: up to the last slot that an entry names.
+        maps.slots.resize(1024, 0);
         for op in plan(&to, &maps).expect("there is room") {
             maps.apply(&op);
         }

@@ -76,7 +76,7 @@ async fn serve(mut stream: TcpStream, hostility: Hostility) -> std::io::Result<(
 /// Who answers in HTTP is asked first.
 async fn hear(stream: &mut TcpStream, answer: &str) -> std::io::Result<()> {
     if answer.starts_with("HTTP/") {
-        stream.read(&mut [0; 1024]).await?;
+        let _ = stream.read(&mut [0; 1024]).await?;
     }
     Ok(())
 }
