@@ -44,12 +44,21 @@ async fn make_pair(netlink: &Handle) {
 
 async fn attach(dataplane: &mut Dataplane, netlink: &Handle, interfaces: &[&str]) -> Vec<Attached> {
     let interfaces: Vec<String> = interfaces.iter().map(|&name| name.to_owned()).collect();
-    dataplane.attach(netlink, &interfaces).await.expect("the links can be handled")
+    let mut attached =
+        dataplane.attach(netlink, &interfaces).await.expect("the links can be handled");
+    // What counts here is how things are, not how they came to be so.
+    attached.iter_mut().for_each(|attached| attached.anew = false);
+    attached
 }
 
 fn native(interface: &str) -> Attached {
-    let mode = AttachMode::Native;
-    Attached { interface: interface.to_owned(), mode, problem: None, below: Vec::new() }
+    Attached {
+        interface: interface.to_owned(),
+        mode: AttachMode::Native,
+        problem: None,
+        below: Vec::new(),
+        anew: false,
+    }
 }
 
 fn desired() -> Desired {
