@@ -44,21 +44,19 @@ async fn make_pair(netlink: &Handle) {
 
 async fn attach(dataplane: &mut Dataplane, netlink: &Handle, interfaces: &[&str]) -> Vec<Attached> {
     let interfaces: Vec<String> = interfaces.iter().map(|&name| name.to_owned()).collect();
-    let mut attached =
-        dataplane.attach(netlink, &interfaces).await.expect("the links can be handled");
-    // What counts here is how things are, not how they came to be so.
-    attached.iter_mut().for_each(|attached| attached.anew = false);
-    attached
+    dataplane.attach(netlink, &interfaces).await.expect("the links can be handled")
 }
 
+/// The program is on an interface still.
 fn native(interface: &str) -> Attached {
-    Attached {
-        interface: interface.to_owned(),
-        mode: AttachMode::Native,
-        problem: None,
-        below: Vec::new(),
-        anew: false,
-    }
+    let mode = AttachMode::Native;
+    let interface = interface.to_owned();
+    Attached { interface, mode, anew: false, problem: None, below: Vec::new() }
+}
+
+/// It was put on only now.
+fn anew(interface: &str) -> Attached {
+    Attached { anew: true, ..native(interface) }
 }
 
 fn desired() -> Desired {
@@ -288,7 +286,7 @@ fn attaches_adopts_and_detaches() {
     with_pair(async |netlink| {
         let pins = Pins::new();
         let mut first = load(&pins);
-        assert_eq!(attach(&mut first, &netlink, &["lan0"]).await, [native("lan0")]);
+        assert_eq!(attach(&mut first, &netlink, &["lan0"]).await, [anew("lan0")]);
         let before = program_on(&netlink, "lan0").await;
         assert!(before.is_some());
         assert_eq!(attach(&mut first, &netlink, &["lan0"]).await, [native("lan0")]);
@@ -299,7 +297,7 @@ fn attaches_adopts_and_detaches() {
         let mut second = load(&pins);
         assert_eq!(program_on(&netlink, "lan0").await, before, "not before attach");
         let attached = attach(&mut second, &netlink, &["lan0", "peer0"]).await;
-        assert_eq!(attached, [native("lan0"), native("peer0")]);
+        assert_eq!(attached, [native("lan0"), anew("peer0")]);
         let after = program_on(&netlink, "lan0").await;
         assert!(after.is_some() && after != before, "the new program is on the link");
 
@@ -324,7 +322,7 @@ fn an_interface_that_was_made_anew_is_attached_again() {
         assert_eq!(attached[0].problem.as_deref(), Some("there is no interface lan0"));
 
         make_pair(&netlink).await;
-        assert_eq!(attach(&mut dataplane, &netlink, &["lan0"]).await, [native("lan0")]);
+        assert_eq!(attach(&mut dataplane, &netlink, &["lan0"]).await, [anew("lan0")]);
         assert!(program_on(&netlink, "lan0").await.is_some());
     });
 }
@@ -337,7 +335,7 @@ fn an_interface_that_was_renamed_is_given_up() {
         attach(&mut dataplane, &netlink, &["lan0"]).await;
         rename(&netlink, "lan0", "old0").await;
         rename(&netlink, "peer0", "lan0").await;
-        assert_eq!(attach(&mut dataplane, &netlink, &["lan0"]).await, [native("lan0")]);
+        assert_eq!(attach(&mut dataplane, &netlink, &["lan0"]).await, [anew("lan0")]);
         assert!(program_on(&netlink, "lan0").await.is_some());
         wait_for_no_program(&netlink, "old0").await;
     });

@@ -73,10 +73,10 @@ async fn serve(mut stream: TcpStream, hostility: Hostility) -> std::io::Result<(
     }
 }
 
-/// Who answers in HTTP is asked first.
+/// Who answers in HTTP is asked first; what the question is doesn't matter.
 async fn hear(stream: &mut TcpStream, answer: &str) -> std::io::Result<()> {
     if answer.starts_with("HTTP/") {
-        let _ = stream.read(&mut [0; 1024]).await?;
+        stream.read_u8().await?;
     }
     Ok(())
 }
