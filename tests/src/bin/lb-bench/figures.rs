@@ -112,7 +112,8 @@ pub(crate) fn table(runs: &[Figures]) -> String {
         });
     }
     row("lb-ctl service ls", &|run| time(run.service_ls_ms.median));
-    let answers: [(&str, fn(&Figures) -> &Spread); 3] = [
+    type Times = fn(&Figures) -> &Spread;
+    let answers: [(&str, Times); 3] = [
         ("idle", |run| &run.idle_answer_ms),
         ("listing", |run| &run.listing_answer_ms),
         ("reloading", |run| &run.reloading_answer_ms),
