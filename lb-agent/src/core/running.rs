@@ -327,3 +327,7 @@ fn facts(
             && edits.deadline(&service.name, &server.name).is_some_and(|until| until <= wall),
     }
 }
+
+#[cfg(test)]
+#[path = "running_tests.rs"]
+mod tests;

@@ -174,3 +174,14 @@ fn answers_that_come_too_late_are_ignored() {
     table.want(addresses(["192.0.2.3"]));
     assert!(!table.complete());
 }
+
+#[test]
+fn addresses_are_exchanged_beside_the_others() {
+    let mut table = Table::default();
+    table.want(addresses(["10.0.0.1", "10.0.0.2"]));
+    assert_eq!(table.take_unasked(), addresses(["10.0.0.1", "10.0.0.2"]));
+    assert!(!table.exchange(addresses(["10.0.0.1"]), addresses(["10.0.0.2"])), "none is new");
+    assert!(table.exchange([], addresses(["10.0.0.2", "10.0.0.3"])));
+    assert_eq!(table.take_unasked(), addresses(["10.0.0.3"]));
+    assert_eq!(table.wanted, addresses(["10.0.0.2", "10.0.0.3"]));
+}

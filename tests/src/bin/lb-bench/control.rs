@@ -3,16 +3,19 @@
 use crate::agent::{Agent, LONG, Place};
 use crate::figures::{Figures, Memory, Spread};
 use crate::setting::{Hosts, SERVERS, Size, server_name, service_name};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use lb_common::api::{ServerState, Service};
 use lb_tests::lab::{Lab, wait_until};
 use std::collections::BTreeMap;
 use std::fs;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 /// How often each change is made.
 const CHANGES: u32 = 25;
+
+/// How often it lists and reloads.
+const REPEATED: u32 = 5;
 
 /// For so long it is watched how long the agent keeps others waiting while nothing is asked of it;
 /// it compares maps with what they should be every 5 s.
@@ -34,14 +37,20 @@ pub(crate) fn run(size: &Size) -> Result<Figures> {
     let (agent, load) = place.start()?;
     let all_up = until_up(&agent, begin)?;
     progress("watching it idle");
-    let idle = watch(&agent)?;
+    let end = Instant::now() + WATCHED;
+    let idle = watch(&agent, || Instant::now() < end)?;
     let memory = Memory::of(&agent)?;
     progress("making changes");
     let changes = changes(&agent, size)?;
     progress("listing and reloading");
-    let list = Spread::of(3, |_| agent.ctl(&["service", "ls"]))?;
-    fs::write(place.config(), size.config(2))?;
-    let reload = Spread::of(1, |_| timed(|| agent.ask("POST", "/v1/reload", "")))?;
+    let (list, during_list) =
+        beside(&agent, || Spread::of(REPEATED, |_| agent.ctl(&["service", "ls"])))?;
+    let (reload, during_reload) = beside(&agent, || {
+        Spread::of(REPEATED, |round| {
+            fs::write(place.config(), size.config(2 + round))?;
+            timed(|| agent.ask("POST", "/v1/reload", ""))
+        })
+    })?;
     let memory_in_the_end = Memory::of(&agent)?;
 
     progress("starting it again");
@@ -57,10 +66,12 @@ pub(crate) fn run(size: &Size) -> Result<Figures> {
         load_ms: milliseconds(load),
         all_up_ms: milliseconds(all_up),
         restart_ms: milliseconds(restart),
-        reload_ms: reload.max,
+        reload_ms: reload,
         changes_ms: changes,
         service_ls_ms: list,
         idle_answer_ms: idle,
+        listing_answer_ms: during_list,
+        reloading_answer_ms: during_reload,
         memory,
         memory_in_the_end,
         operations,
@@ -78,12 +89,20 @@ fn until_up(agent: &Agent, begin: Instant) -> Result<Duration> {
     Ok(begin.elapsed())
 }
 
-/// How long a short question waits for its answer while the agent has nothing to do but its
-/// routine.
-fn watch(agent: &Agent) -> Result<Spread> {
-    let end = Instant::now() + WATCHED;
-    let mut times = Vec::new();
-    while Instant::now() < end {
+/// Does something; how long a short question waits for its answer meanwhile.
+fn beside<T: Send>(agent: &Agent, work: impl FnOnce() -> Result<T> + Send) -> Result<(T, Spread)> {
+    thread::scope(|scope| {
+        let work = scope.spawn(work);
+        let answers = watch(agent, || !work.is_finished());
+        let done = work.join().map_err(|_| anyhow!("the work panicked"))?;
+        Ok((done?, answers?))
+    })
+}
+
+/// How long a short question waits for its answer, once and as long as `goes_on`.
+fn watch(agent: &Agent, mut goes_on: impl FnMut() -> bool) -> Result<Spread> {
+    let mut times = vec![timed(|| agent.ask("GET", "/v1/reasons", ""))?];
+    while goes_on() {
         times.push(timed(|| agent.ask("GET", "/v1/reasons", ""))?);
         sleep(PAUSE);
     }

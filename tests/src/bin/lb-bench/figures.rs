@@ -21,13 +21,17 @@ pub(crate) struct Figures {
     /// As `load_ms`, where the data plane is there already.
     pub(crate) restart_ms: f64,
     /// A file with another weight of one server, until it is in force.
-    pub(crate) reload_ms: f64,
+    pub(crate) reload_ms: Spread,
     /// Of each kind, over the control socket, until it is on disk and in force.
     pub(crate) changes_ms: BTreeMap<&'static str, Spread>,
     /// `lb-ctl service ls`, its process included.
     pub(crate) service_ls_ms: Spread,
     /// A short question while the agent does nothing but its routine.
     pub(crate) idle_answer_ms: Spread,
+    /// The same while `lb-ctl service ls` runs, again and again.
+    pub(crate) listing_answer_ms: Spread,
+    /// The same while files are reloaded.
+    pub(crate) reloading_answer_ms: Spread,
     pub(crate) memory: Memory,
     /// After changes, lists and a reload.
     pub(crate) memory_in_the_end: Memory,
@@ -93,7 +97,7 @@ pub(crate) fn table(runs: &[Figures]) -> String {
     let mut text = String::new();
     let mut row = |name: &str, cell: &dyn Fn(&Figures) -> String| {
         let cells: String = runs.iter().map(|run| format!("{:>20}", cell(run))).collect();
-        let _ = writeln!(text, "{name:<34}{cells}");
+        let _ = writeln!(text, "{name:<38}{cells}");
     };
     row("services", &|run| run.services.to_string());
     row("servers", &|run| run.servers.to_string());
@@ -101,18 +105,24 @@ pub(crate) fn table(runs: &[Figures]) -> String {
     row("start until it answers", &|run| time(run.load_ms));
     row("start until all servers are up", &|run| time(run.all_up_ms));
     row("start with tables in place", &|run| time(run.restart_ms));
-    row("reload, one weight differs", &|run| time(run.reload_ms));
-    for change in
-        runs.iter().flat_map(|run| run.changes_ms.keys()).collect::<std::collections::BTreeSet<_>>()
-    {
+    row("reload, one weight differs", &|run| time(run.reload_ms.median));
+    for change in runs.first().iter().flat_map(|run| run.changes_ms.keys()) {
         row(&format!("{change}, min / median"), &|run| {
             run.changes_ms.get(change).map_or(String::new(), |times| pair(times.min, times.median))
         });
     }
     row("lb-ctl service ls", &|run| time(run.service_ls_ms.median));
-    row("idle: an answer, median / longest", &|run| {
-        pair(run.idle_answer_ms.median, run.idle_answer_ms.max)
-    });
+    type Times = fn(&Figures) -> &Spread;
+    let answers: [(&str, Times); 3] = [
+        ("idle", |run| &run.idle_answer_ms),
+        ("listing", |run| &run.listing_answer_ms),
+        ("reloading", |run| &run.reloading_answer_ms),
+    ];
+    for (meanwhile, times) in answers {
+        row(&format!("answer while {meanwhile}, median / max"), &|run| {
+            pair(times(run).median, times(run).max)
+        });
+    }
     row("memory, resident", &|run| megabytes(run.memory.resident));
     row("  of this its own", &|run| megabytes(run.memory.anonymous));
     row("  of this code and mapped tables", &|run| megabytes(run.memory.file));

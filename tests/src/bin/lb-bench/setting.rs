@@ -45,7 +45,7 @@ impl Size {
         format!("{services} services, {} servers at {machines} addresses", self.servers())
     }
 
-    /// The configuration file; the first server of the first service has this weight.
+    /// The configuration file; the last server of the last service has this weight.
     pub(crate) fn config(&self, weight: u32) -> String {
         let mut text = String::from("interfaces: [eth0]\n");
         // The small one has the limits that a file gets which says nothing.
@@ -62,7 +62,8 @@ impl Size {
                 service_name(service)
             );
             for server in 0..SERVERS {
-                let weight = if (service, server) == (0, 0) { weight } else { 1 };
+                let last = (self.services - 1, SERVERS - 1);
+                let weight = if (service, server) == last { weight } else { 1 };
                 let _ = writeln!(
                     text,
                     "      - {{ name: {}, address: {}, weight: {weight} }}",
