@@ -44,8 +44,9 @@ fn each_client_stays(mode: Mode, family: Family, clients: [&str; 3]) {
                 ensure!(now == *server, "{client}: {now} after {server}");
             }
         }
-        // Whoever asks keeps being remembered, so nobody does. A second is the clock's step.
-        sleep(Duration::from_secs(SHORT + 1));
+        // Whoever asks keeps being remembered, so nobody does. A second is the clock's step, and
+        // another one is for the last segments of the connections before.
+        sleep(Duration::from_secs(SHORT + 2));
         let now = scene.taken_by(clients[1])?;
         ensure!(now == servers[0], "{now}: the turn was that of {}", servers[0]);
         Ok(())
