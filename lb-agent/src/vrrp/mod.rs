@@ -1,0 +1,11 @@
+//! VRRP (RFC 9568, RFC 3768): which director has the virtual addresses.
+//!
+//! Nothing here does I/O. A driver gives what it received to [`packet::parse`], what follows and
+//! the clock to a `Group` of virtual routers, and carries out the effects.
+
+pub mod packet;
+
+/// What a router says to be rid of its mastership (RFC 9568, section 5.2.4).
+pub const RESIGNS: u8 = 0;
+/// The priority of the router whose own addresses the virtual ones are (RFC 9568, section 5.2.4).
+pub const OWNER: u8 = 255;
