@@ -3,7 +3,10 @@
 //! Nothing here does I/O. A driver gives what it received to [`packet::parse`], what follows and
 //! the clock to a `Group` of virtual routers, and carries out the effects.
 
+pub mod machine;
 pub mod packet;
+
+pub use machine::{Effect, Input, Machine, Options, Peer, Reason, State};
 
 /// What a router says to be rid of its mastership (RFC 9568, section 5.2.4).
 pub const RESIGNS: u8 = 0;
