@@ -14,3 +14,4 @@ pub mod schedule;
 pub mod standing;
 pub mod state;
 pub mod sweep;
+pub mod vrrp;
